@@ -1,0 +1,1 @@
+"""pullback: a differentiating compiler for Python on CPUs."""
