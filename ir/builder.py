@@ -106,7 +106,7 @@ class IRBuilder(Builder):
             return x.value
         if isinstance(x, Value):
             return x
-        dtype = (like.value if isinstance(like, Expr) else like).type.dtype if like is not None else as_dtype(np.asarray(x).dtype)
+        dtype = as_dtype(np.asarray(x).dtype) if like is None else self.dtype(like)
         c = self.const(x, dtype).value
         assert isinstance(c, Value)
         return c
@@ -123,11 +123,11 @@ class IRBuilder(Builder):
 
     def shape(self, x: Any) -> Shape:
         """The shape in the value's type."""
-        return (x.value if isinstance(x, Expr) else x).type.shape  # type: ignore[no-any-return]
+        return (x.value if isinstance(x, Expr) else x).type.shape
 
     def dtype(self, x: Any) -> DType:
         """The dtype in the value's type."""
-        return (x.value if isinstance(x, Expr) else x).type.dtype  # type: ignore[no-any-return]
+        return (x.value if isinstance(x, Expr) else x).type.dtype
 
     def ret(self, values: Sequence[Any]) -> None:
         """Ends a function: `return values`."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import reduce
 from typing import Union
 
 DimLike = Union[int, "Dim"]
@@ -126,7 +125,10 @@ def substitute(d: DimLike, sizes: Mapping[str, DimLike]) -> DimLike:
 
 def product(dims: tuple[DimLike, ...]) -> DimLike:
     """The number of elements of a shape."""
-    return reduce(lambda a, b: a * b, dims, 1)
+    total: DimLike = 1
+    for d in dims:
+        total = total * d
+    return total
 
 
 def floordiv(a: DimLike, b: DimLike) -> DimLike:
@@ -192,6 +194,7 @@ def _make(terms: dict[Monomial, int], atoms: Mapping[str, tuple[str, DimLike, Di
 
 
 # ---------------------------------------------------------------- text
+Tokens = list[tuple[Union[str, None], Union[str, None], Union[str, None]]]
 _TOKEN = re.compile(r"\s*(?:(\d+)|([A-Za-z_?][\w?]*)|(.))")
 
 
@@ -201,14 +204,12 @@ def parse_dim(text: str) -> DimLike:
     Raises:
       ValueError: for text that is no size.
     """
-    tokens = [m.groups() for m in _TOKEN.finditer(text.strip())] + [(None, None, "")]
+    tokens: Tokens = [(m[1], m[2], m[3]) for m in _TOKEN.finditer(text.strip())]
+    tokens.append((None, None, ""))
     value, at = _sum(tokens, 0)
     if tokens[at][2] != "":
         raise ValueError(f"not a dimension: {text!r}")
     return value
-
-
-Tokens = list[tuple[Union[str, None], Union[str, None], Union[str, None]]]
 
 
 def _sum(t: Tokens, i: int) -> tuple[DimLike, int]:

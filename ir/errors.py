@@ -73,11 +73,11 @@ class AbortedError(OpError):
 
 
 class ShapeMismatch(InvalidArgumentError, ValueError):
-    """Shapes that do not fit together: both of TensorFlow's types, InvalidArgumentError (eager) and ValueError (traced)."""
+    """Shapes that do not fit together: InvalidArgumentError (TensorFlow, eager) and ValueError (traced) in one."""
 
 
 class TypeMismatch(InvalidArgumentError, TypeError):
-    """Dtypes that do not fit together: both of TensorFlow's types, InvalidArgumentError (eager) and TypeError (traced)."""
+    """Dtypes that do not fit together: InvalidArgumentError (TensorFlow, eager) and TypeError (traced) in one."""
 
 
 class VerifyError(Exception):

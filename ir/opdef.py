@@ -1,8 +1,8 @@
 """What an operation is: one object holds everything that any stage needs to know about it.
 
-`infer` gives result types, `eager` the meaning in NumPy, `jvp` and `vjp` the derivative rules, `lowering` the name (data,
-not code) under which the code generator finds its machine form; an op that has no machine form of its own says in
-`expand` how simpler ops make it. Rules are written once against a builder (see `ir/builder.py`): they run over IR
+`infer` gives result types, `eager` the meaning in NumPy, `jvp` and `vjp` the derivative rules, `lowering` the name
+(data, not code) under which the code generator finds its machine form; an op that has no machine form of its own says
+in `expand` how simpler ops make it. Rules are written once against a builder (see `ir/builder.py`): they run over IR
 values, over eager tensors, or over plain arrays.
 """
 
