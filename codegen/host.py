@@ -1,0 +1,95 @@
+"""What the machine that runs us can do: CPU name, features, vector width.
+
+LLVM names some CPUs wrongly or not at all, so its feature list, not the name, decides. The answer is found
+at the first question and kept: importing this module loads neither llvmlite nor anything of LLVM.
+
+`PULLBACK_CPU_FEATURES` (for example `-avx512f,-fma`) is laid over the found features, so that the code for
+smaller machines can be tested on a large one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+_AVX512 = "avx512f"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The compile target: LLVM's triple and CPU name, and the features as `name -> present`."""
+
+    triple: str
+    cpu: str
+    features: tuple[tuple[str, bool], ...]
+
+    def has(self, feature: str) -> bool:
+        """Whether the CPU has `feature`, in LLVM's spelling (`avx2`, `fma`, `neon`)."""
+        return dict(self.features).get(feature, False)
+
+    @property
+    def flags(self) -> str:
+        """The features as a target machine wants them: `+avx2,-sse4a,...`."""
+        return ",".join(("+" if on else "-") + name for name, on in self.features)
+
+    @property
+    def arch(self) -> str:
+        """The first part of the triple: `x86_64`, `aarch64`, ..."""
+        return self.triple.split("-", 1)[0]
+
+    @property
+    def vector_bytes(self) -> int:
+        """Width of the widest vector register in bytes: 64, 32 or 16."""
+        if self.has(_AVX512):
+            return 64
+        return 32 if self.has("avx") or self.has("avx2") else 16
+
+    @property
+    def has_fma(self) -> bool:
+        """Whether a fused multiply-add is one instruction (else LLVM calls libm's `fma`, 30 times slower)."""
+        return self.has("fma") or self.arch in ("aarch64", "arm64")
+
+
+def _override(found: dict[str, bool], text: str) -> dict[str, bool]:
+    """Apply `+name,-name,...`; removing AVX-512's or AVX's base removes what is built on it."""
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        if item[0] not in "+-":
+            raise ValueError(f"PULLBACK_CPU_FEATURES: found {item!r}; write +name,-name,...")
+        found[item[1:]] = item[0] == "+"
+    families = {_AVX512: ("avx512",), "avx": ("avx", "fma", "f16c"), "avx2": ("avx2", "avx512", "avxvnni")}
+    for base, built_on in families.items():
+        if not found.get(base, False):
+            for name in found:
+                if name.startswith(built_on):
+                    found[name] = False
+    return found
+
+
+def binding() -> Any:
+    """llvmlite.binding with the native target set up; imported here, at the first compile, not before."""
+    import llvmlite.binding as llvm
+
+    _initialise(llvm)
+    return llvm
+
+
+@lru_cache(maxsize=1)
+def _initialise(llvm: Any) -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()
+    if sys.platform == "linux":  # the interpreter may have libm only inside itself
+        with contextlib.suppress(RuntimeError):
+            llvm.load_library_permanently("libm.so.6")
+
+
+@lru_cache(maxsize=1)
+def host() -> Host:
+    """The machine we run on; loads llvmlite at the first call."""
+    llvm = binding()
+    found = _override(dict(llvm.get_host_cpu_features()), os.environ.get("PULLBACK_CPU_FEATURES", ""))
+    return Host(llvm.get_process_triple(), llvm.get_host_cpu_name(), tuple(sorted(found.items())))
