@@ -1,0 +1,142 @@
+"""The processes: where each framework's Python is found, how it is started, asked and stopped.
+
+`PEERS_HOME` (default `~/.cache/pullback-peers`) holds one virtual environment per peer: `jaxv`, `tf`, `misc`. What is
+not there is left out, with a word.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+HERE = Path(__file__).resolve().parent
+PEERS_HOME = Path(os.environ.get("PEERS_HOME", "~/.cache/pullback-peers")).expanduser()
+VENVS = {"pullback": None, "numpy": None, "jax": "jaxv", "tf": "tf", "misc": "misc"}
+TITLES = {"tf": "tf.function", "misc": "numba"}      # whose numbers the fresh processes give
+
+
+def python_of(framework: str) -> str | None:
+    venv = VENVS[framework]
+    if venv is None:
+        return sys.executable
+    for name in ("bin/python", "Scripts/python.exe"):
+        if (PEERS_HOME / venv / name).is_file():
+            return str(PEERS_HOME / venv / name)
+    return None
+
+
+def clean_environment(cache: str) -> dict[str, str]:
+    """One thread everywhere, an empty cache, and no forced BLAS kernels: some machines set those to slow ones."""
+    drop = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    env = {key: value for key, value in os.environ.items() if key not in drop}
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        env[name] = "1"
+    env.update(XDG_CACHE_HOME=cache, NUMBA_CACHE_DIR=cache)
+    env.update(TF_CPP_MIN_LOG_LEVEL="3", JAX_PLATFORMS="cpu", CUDA_VISIBLE_DEVICES="-1")
+    return env
+
+
+class Peer:
+    """A worker process of one framework."""
+
+    def __init__(self, framework: str, python: str, folder: Path) -> None:
+        self.framework, self.python = framework, python
+        self.title = TITLES.get(framework, framework)
+        self.log: IO[str] = (folder / f"{framework}.log").open("w+")
+        self.process = subprocess.Popen(
+            [python, str(HERE / "worker.py"), framework],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            env=clean_environment(str(folder)),
+        )
+        hello = self.read()
+        self.error: str = hello.get("error", "")
+        self.version: str = hello.get("version", "")
+        self.variants: dict[str, list[str]] = hello.get("variants", {})
+
+    def read(self) -> dict[str, Any]:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if not line:
+            code = self.process.wait()
+            self.log.seek(0)
+            return {"error": f"the process ended with code {code}: {self.log.read()[-500:]}"}
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        assert self.process.stdin
+        try:
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass                                     # read() tells how the process ended
+        return self.read()
+
+    def stop(self) -> None:
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+        self.log.close()
+
+
+def find_peers(folder: Path, wanted: list[str]) -> list[Peer]:
+    """Starts a worker for every wanted framework (default: all). Exits when pullback itself cannot be imported."""
+    peers = []
+    for framework in wanted or VENVS:
+        if framework not in VENVS:
+            sys.exit(f"no peer named {framework!r}; there are {', '.join(VENVS)}")
+        python = python_of(framework)
+        if python is None:
+            print(f"  {framework}: no {PEERS_HOME / str(VENVS[framework])}, left out", file=sys.stderr)
+            continue
+        peer = Peer(framework, python, folder)
+        if peer.error:
+            peer.stop()
+            if framework == "pullback":
+                sys.exit(f"pullback: {peer.error}")
+            print(f"  {framework}: {peer.error}, left out", file=sys.stderr)
+            continue
+        peers.append(peer)
+    return peers
+
+
+def fresh_process(peer: Peer) -> dict[str, Any]:
+    """The answer of first_call.py in a new process with an empty cache folder."""
+    with tempfile.TemporaryDirectory(prefix="pullback-bench-") as cache:
+        done = subprocess.run(
+            [peer.python, str(HERE / "first_call.py"), peer.framework],
+            capture_output=True, text=True, check=False, env=clean_environment(cache),
+        )
+    if done.returncode:
+        return {"error": done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"code {done.returncode}"}
+    answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return answer
+
+
+def cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+        return names[0] if names else platform.processor()
+    except OSError:
+        return platform.processor()
+
+
+def environment(peers: list[Peer]) -> dict[str, Any]:
+    return {
+        "machine": f"{cpu_name()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": [p.version for p in peers],
+        "load": [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else [],
+    }

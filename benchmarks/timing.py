@@ -1,0 +1,115 @@
+"""How one number is taken.
+
+A sample runs the call often enough to last at least 2 ms and is divided by the count. On a machine shared with other
+work a sample during which our threads queued for a processor is no measurement of ours: Linux tells the queueing time,
+and samples above 2 % of it are left out. When too few clean ones remain, the lower decile of all is given and marked.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+MIN_SAMPLE = 0.002
+MAX_QUEUED = 0.02
+MIN_CLEAN = 3
+
+Loop = Callable[[Callable[..., Any], tuple[Any, ...], "Iterable[None]"], None]
+
+
+@dataclass
+class Bench:
+    """One measurable thing: `call(*args)` does `work` operations and returns only when their results exist.
+
+    `result()` gives the arrays to compare across frameworks, from a fresh state; `reset()` restores that state before
+    a sample.
+    """
+
+    call: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+    work: float = 1.0
+    result: Callable[[], list[Any]] | None = None
+    reset: Callable[[], None] | None = None
+
+
+@dataclass
+class Samples:
+    """Seconds per operation of each sample, with the flag whether the sample was clean."""
+
+    seconds: list[float] = field(default_factory=list)
+    clean: list[bool] = field(default_factory=list)
+
+
+def loop0(call: Callable[..., Any], args: tuple[Any, ...], times: Iterable[None]) -> None:
+    for _ in times:
+        call()
+
+
+def loop1(call: Callable[..., Any], args: tuple[Any, ...], times: Iterable[None]) -> None:
+    (a,) = args
+    for _ in times:
+        call(a)
+
+
+def loop_n(call: Callable[..., Any], args: tuple[Any, ...], times: Iterable[None]) -> None:
+    for _ in times:
+        call(*args)
+
+
+def queued() -> float:
+    """Seconds that this process's threads have waited, runnable, for a processor; 0 where the system does not tell."""
+    total = 0
+    try:
+        for task in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{task}/schedstat") as file:
+                total += int(file.read().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0.0
+    return total * 1e-9
+
+
+def run_once(bench: Bench, loop: Loop, inner: int) -> tuple[float, bool]:
+    if bench.reset:
+        bench.reset()
+    before = queued()
+    start = time.perf_counter()
+    loop(bench.call, bench.args, itertools.repeat(None, inner))
+    elapsed = time.perf_counter() - start
+    return elapsed / inner, queued() - before <= MAX_QUEUED * elapsed
+
+
+def sample(bench: Bench, budget: float) -> Samples:
+    """Samples for about `budget` seconds, at least three, after a warm-up of a third of that."""
+    loop = (loop0, loop1)[len(bench.args)] if len(bench.args) < 2 else loop_n
+    estimate, warm_until = float("inf"), time.perf_counter() + budget / 3
+    while True:
+        estimate = min(estimate, run_once(bench, loop, 1)[0])
+        if time.perf_counter() > warm_until:
+            break
+    inner = max(1, int(MIN_SAMPLE / max(estimate, 1e-9)))
+    out = Samples()
+    gc.collect()
+    gc.disable()
+    try:
+        end = time.perf_counter() + budget
+        while time.perf_counter() < end or len(out.seconds) < MIN_CLEAN:
+            seconds, clean = run_once(bench, loop, inner)
+            out.seconds.append(seconds / bench.work)
+            out.clean.append(clean)
+    finally:
+        gc.enable()
+    return out
+
+
+def summary(samples: Samples) -> tuple[float, bool]:
+    """(median of the clean samples, True), or (lower decile of all, False) when fewer than three are clean."""
+    clean = sorted(s for s, c in zip(samples.seconds, samples.clean, strict=True) if c)
+    if len(clean) >= MIN_CLEAN:
+        return clean[len(clean) // 2], True
+    every = sorted(samples.seconds)
+    return every[len(every) // 10], False
