@@ -69,8 +69,8 @@ class OpDef:
     ) -> Sequence[Any]:
         """A cotangent, `Into` or None per operand, from cotangents (or None) of the results.
 
-        Only operands for which `needs` is true have to be computed. A broadcast operand's cotangent may be
-        returned at the result's shape: the caller sums it down.
+        Only operands for which `needs` is true have to be computed. Every cotangent has its operand's shape and
+        dtype: rules of ops that broadcast sum it down themselves (`derive.unbroadcast`).
         """
         raise NoGradient(f"op '{self.name}' has no reverse-mode derivative rule")
 
