@@ -1,0 +1,120 @@
+"""Callables that go straight from Python into compiled code.
+
+`make_callable` returns a built-in function whose machine code (`entry_native`, compiled once for the process) reads
+what to check and do from a table (`entry_spec`). All that it needs hangs on the built-in's context tuple, so code,
+constants and table live exactly as long as somebody can call them. Where `layout()` is None use `direct.DirectCall`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .callable import entry_offset
+from .entry_native import native_text
+from .entry_spec import EntrySpec, ParamSpec, Places, ResultSpec, ReturnSpec, encode, native_dtype
+from .entry_text import FIXED_ITEMS, METH_FASTCALL_KEYWORDS
+from .interrupt import Uninterrupted
+from .jit import Library, compile_module
+from .layout import Layout, layout, slot_offset, why_not
+from .scratch import ScratchUse, arena
+from .slow_mode import slow_mode
+
+__all__ = ["EntrySpec", "ParamSpec", "ResultSpec", "ReturnSpec", "make_callable", "native_thunk"]
+
+Array = np.ndarray[Any, Any]
+
+
+class _MethodDef(ctypes.Structure):
+    """CPython's PyMethodDef."""
+
+    _fields_ = (("name", ctypes.c_char_p), ("code", ctypes.c_void_p), ("flags", ctypes.c_int),
+                ("doc", ctypes.c_char_p))
+
+
+class Native:
+    """The machine code shared by all entries, compiled at the first need and kept."""
+
+    def __init__(self, at: Layout) -> None:
+        symbols = at.symbols() | {"pb_slow_mode": slow_mode.address, "pb_arena": arena.address, "pb_None": id(None)}
+        self.layout = at
+        # opt=0: 5 ms once, where optimised code would take 30 to save 6 ns of a 100 ns call
+        self.library = compile_module(native_text(at, entry_offset()), symbols, opt=0)
+        self.thunk = self.library.address("pb_thunk")
+        self.method = _MethodDef(b"compiled", self.library.address("pb_entry"), METH_FASTCALL_KEYWORDS,
+                                 b"Compiled code; other arguments than it was compiled for go to Python.")
+        make = ctypes.pythonapi.PyCMethod_New
+        make.restype = ctypes.py_object
+        make.argtypes = [ctypes.POINTER(_MethodDef), ctypes.py_object, ctypes.c_void_p, ctypes.c_void_p]
+        self.make = make
+        arena.connect(ctypes.PYFUNCTYPE(None)(self.library.address("pb_arena_free")))
+
+
+_native: Native | None = None
+_native_lock = threading.Lock()
+
+
+def native() -> Native:
+    """The shared machine code; RuntimeError where native entries are unavailable."""
+    global _native
+    at = layout()
+    if at is None:
+        raise RuntimeError(f"no native call entry here: {why_not()}")
+    if _native is None:
+        with Uninterrupted(), _native_lock:
+            if _native is None:
+                _native = Native(at)
+    return _native
+
+
+def native_thunk() -> int:
+    """Address of the vectorcall function of a NativeCallable that has an entry."""
+    return native().thunk
+
+
+def make_callable(library: Library, spec: EntrySpec, *, fallback: Callable[..., Any], tensor_type: type,
+                  on_error: Callable[[int], Any], consts: Sequence[Array] = (), variables: Sequence[object] = (),
+                  objects: Sequence[object] = (), pack: Callable[[tuple[Any, ...]], Any] | None = None) -> Any:
+    """A built-in function that runs `spec.name` of `library` as `spec` says.
+
+    Any call that does not fit (types, shapes, keywords, slow mode) goes to `fallback` with the same arguments; a
+    nonzero status goes to `on_error(status)`, which raises. `consts`, `variables` and `objects` are what the spec's
+    indices refer to; `pack` builds the result of structure "packed". Raises RuntimeError where `layout()` is None,
+    TypeError or ValueError for a spec that does not fit what it refers to.
+    """
+    shared = native()
+    base = shared.layout.tuple_items
+    ready = [_constant(consts, p) for p in spec.params if p.kind == "const"]
+    if (spec.structure == "packed") != (pack is not None):
+        raise ValueError("structure 'packed' and a packer go together")
+    dtypes = list({native_dtype(s.dtype): None for s in (*spec.params, *spec.results)})
+    owners = (library, ScratchUse(spec.frame + spec.scratch), ready)
+    items = (fallback, tensor_type, on_error, pack, *consts, *variables, *objects, *dtypes, owners)
+    starts = [FIXED_ITEMS]
+    for group in (consts, variables, objects, dtypes):
+        starts.append(starts[-1] + len(group))
+    at = [[base + 8 * i for i in range(low, high)] for low, high in itertools.pairwise(starts)]
+    places = Places(at[0], at[1], [slot_offset(type(v), spec.slot) for v in variables], at[2],
+                    dict(zip(dtypes, at[3], strict=True)), slot_offset(tensor_type, spec.slot),
+                    [slot_offset(tensor_type, name) for name in spec.none_slots])
+    table = encode(spec, library.address(spec.name), places)
+    return shared.make(ctypes.byref(shared.method), (table, *items), None, None)
+
+
+def _constant(consts: Sequence[Array], param: ParamSpec) -> Array:
+    """Check a constant once, as calls do not."""
+    array = consts[param.index]
+    kind: type = type(array)
+    if kind is not np.ndarray:
+        raise TypeError(f"constant {param.index} is of type {kind.__name__}, not numpy.ndarray")
+    if array.dtype != param.dtype or array.shape != param.shape:
+        raise TypeError(f"constant {param.index} is {array.dtype} {array.shape}, "
+                        f"compiled for {param.dtype} {param.shape}")
+    if not (array.flags.c_contiguous and array.flags.aligned):
+        raise ValueError(f"constant {param.index} is not C-contiguous and aligned")
+    return array

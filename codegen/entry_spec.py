@@ -1,0 +1,223 @@
+"""What a compiled function takes and gives, and the table that the native entry reads it from.
+
+The kernel has the ABI `i32 main(ptr ins, ptr outs, ptr scratch)`: arrays of data pointers, one for each param and each
+result, and a 64-byte aligned arena of known size; it returns 0 or an error code. An `EntrySpec` says where these
+pointers come from on a call and what becomes of the results. `encode` writes it as 64-bit words: one piece of machine
+code (`entry_native`) serves every function, so that an entry costs no compile time of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+STRUCTURES = ("single", "tuple", "list", "none", "packed")
+PARAM_KINDS = ("arg", "const", "var", "float")
+RESULT_KINDS = ("out", "var")
+RETURN_KINDS = ("out", "arg", "object")
+
+# words in the table's head and in its records; entry_native reads them by these positions
+HEAD = ("main", "nargs", "params", "results", "frame", "total", "returns", "structure", "drop_gil", "slot",
+        "none_slots", "same", "at_params", "at_results", "at_returns", "at_none_slots", "at_same")
+PARAM_WORDS, RESULT_WORDS, RETURN_WORDS, SAME_WORDS = 6, 7, 2, 2
+
+
+@dataclass(frozen=True, slots=True)
+class ParamSpec:
+    """One input pointer of the kernel.
+
+    kind "arg": positional argument `index`, exactly a Tensor; "const": ndarray `index` of the entry's constants;
+    "var": the present value of Variable `index`; "float": positional argument `index`, exactly a Python float,
+    passed as a scalar of `dtype` float32 or float64.
+    """
+
+    kind: str
+    index: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultSpec:
+    """One output pointer of the kernel.
+
+    kind "out": a fresh array, number `index` among the outputs that can be returned; "var": the new value of Variable
+    `index`. `donor` names the param whose array may be overwritten with the result (a "var" param of that Variable):
+    that happens when nobody else holds the array; the kernel must be right when the two pointers are equal.
+    """
+
+    kind: str
+    index: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    donor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnSpec:
+    """One returned value: "out" output `index` as a new Tensor (the same one each time it appears), "arg" positional
+    argument `index` as it came, "object" number `index` of the entry's objects."""
+
+    kind: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntrySpec:
+    """A compiled function seen from Python.
+
+    structure: "single" (one return), "tuple", "list", "none" (returns None), or "packed" (a tuple of the returns is
+    given to a Python callable, for nested structures). `same` lists (argument, object) pairs: the argument must be
+    that very object (a `self`, True, None). `scratch` is the arena's size in bytes. `drop_gil` frees other threads
+    while the kernel runs: worth it above about 20 us of work. `slot` holds the array in Tensors and Variables;
+    `none_slots` are set to None in new Tensors.
+    """
+
+    nargs: int
+    params: tuple[ParamSpec, ...]
+    results: tuple[ResultSpec, ...]
+    returns: tuple[ReturnSpec, ...]
+    structure: str = "single"
+    same: tuple[tuple[int, int], ...] = ()
+    scratch: int = 0
+    drop_gil: bool = False
+    slot: str = "_data"
+    none_slots: tuple[str, ...] = ()
+    name: str = "main"
+
+    def __post_init__(self) -> None:
+        _validate(self)
+
+    @property
+    def frame(self) -> int:
+        """Bytes that a call needs for its pointers: arrays, data and a scalar cell of each param; data, object and
+        Tensor of each result."""
+        return -(-8 * 3 * (len(self.params) + len(self.results)) // 64) * 64
+
+
+def native_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The one descriptor object of this type in native byte order; TypeError for types that kernels do not have."""
+    plain = np.dtype(dtype.type)
+    if dtype != plain or dtype.hasobject or dtype.names is not None:
+        raise TypeError(f"compiled code has no dtype {dtype}")
+    return plain
+
+
+def _check(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+def _validate(spec: EntrySpec) -> None:
+    _check(spec.structure in STRUCTURES, f"structure {spec.structure!r} is none of {STRUCTURES}")
+    _check(spec.scratch >= 0, f"scratch is {spec.scratch} bytes")
+    for param in spec.params:
+        _check(param.kind in PARAM_KINDS, f"param kind {param.kind!r} is none of {PARAM_KINDS}")
+        if param.kind in ("arg", "float"):
+            _check(0 <= param.index < spec.nargs, f"argument {param.index} of {spec.nargs}")
+        if param.kind == "float":
+            _check(param.shape == () and param.dtype.char in "fd", f"a float passed as {param.dtype} {param.shape}")
+    for result in spec.results:
+        _check(result.kind in RESULT_KINDS, f"result kind {result.kind!r} is none of {RESULT_KINDS}")
+        _validate_donor(spec, result)
+    outs = [r.index for r in spec.results if r.kind == "out"]
+    _check(len(set(outs)) == len(outs), "two results are the same output")
+    donors = [r.donor for r in spec.results if r.donor is not None]
+    _check(len(set(donors)) == len(donors), "two results have the same donor")
+    for argument, _thing in spec.same:
+        _check(0 <= argument < spec.nargs, f"argument {argument} of {spec.nargs}")
+    for returned in spec.returns:
+        _check(returned.kind in RETURN_KINDS, f"return kind {returned.kind!r} is none of {RETURN_KINDS}")
+        if returned.kind == "out":
+            _check(returned.index in outs, f"returns output {returned.index}, which no result gives")
+        if returned.kind == "arg":
+            _check(0 <= returned.index < spec.nargs, f"returns argument {returned.index} of {spec.nargs}")
+    if spec.structure == "single":
+        _check(len(spec.returns) == 1, f"a single value, but {len(spec.returns)} returns")
+
+
+def _validate_donor(spec: EntrySpec, result: ResultSpec) -> None:
+    if result.donor is None:
+        return
+    _check(result.kind == "var" and 0 <= result.donor < len(spec.params), f"donor {result.donor} of a {result.kind}")
+    given = spec.params[result.donor]
+    same = (given.kind, given.index, given.shape, given.dtype) == ("var", result.index, result.shape, result.dtype)
+    _check(same, f"{given} cannot hold {result}")
+    uses = sum(p.kind == "var" and p.index == result.index for p in spec.params)
+    _check(uses == 1, f"Variable {result.index} is written in place but read through {uses} params")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Byte offsets into the context tuple (`consts`, `variables`, `objects`, `dtypes` by number) and of slots."""
+
+    consts: Sequence[int]
+    variables: Sequence[int]
+    variable_slots: Sequence[int]
+    objects: Sequence[int]
+    dtypes: dict[np.dtype[Any], int]
+    slot: int
+    none_slots: Sequence[int]
+
+
+def encode(spec: EntrySpec, main: int, at: Places) -> bytes:
+    """The table: head, then params, results, returns, slots, guards, then all shapes; offsets in bytes."""
+    words = (PARAM_WORDS * len(spec.params), RESULT_WORDS * len(spec.results), RETURN_WORDS * len(spec.returns),
+             len(at.none_slots), SAME_WORDS * len(spec.same))
+    starts = [len(HEAD), *(len(HEAD) + end for end in itertools.accumulate(words))]
+    shapes = _Shapes(starts[-1])
+    results = {r.index: k for k, r in enumerate(spec.results) if r.kind == "out"}
+    body: list[int] = []
+    for param in spec.params:
+        body += _param_words(param, at, shapes)
+    for result in spec.results:
+        body += _result_words(result, at, shapes)
+    for value in spec.returns:
+        place = {"out": results.get(value.index, 0), "arg": 8 * value.index}.get(value.kind)
+        body += [RETURN_KINDS.index(value.kind), at.objects[value.index] if place is None else place]
+    body += at.none_slots
+    for argument, thing in spec.same:
+        body += [8 * argument, at.objects[thing]]
+    head = [main, spec.nargs, len(spec.params), len(spec.results), spec.frame, spec.frame + spec.scratch,
+            len(spec.returns), STRUCTURES.index(spec.structure), int(spec.drop_gil), at.slot, len(at.none_slots),
+            len(spec.same), *(8 * start for start in starts[:-1])]
+    table = head + body + shapes.words
+    return struct.pack(f"<{len(table)}q", *table)
+
+
+class _Shapes:
+    """The sizes of all shapes, one after another behind the records."""
+
+    def __init__(self, start: int) -> None:
+        self._start = start
+        self.words: list[int] = []
+
+    def add(self, shape: tuple[int, ...]) -> list[int]:
+        """[rank, byte offset] of a shape."""
+        at = 8 * (self._start + len(self.words))
+        self.words.extend(shape)
+        return [len(shape), at]
+
+
+def _param_words(param: ParamSpec, at: Places, shapes: _Shapes) -> list[int]:
+    index, slot = 8 * param.index, at.slot
+    if param.kind == "const":
+        index = at.consts[param.index]
+    elif param.kind == "var":
+        index, slot = at.variables[param.index], at.variable_slots[param.index]
+    dtype = param.dtype.itemsize if param.kind == "float" else at.dtypes[native_dtype(param.dtype)]
+    return [PARAM_KINDS.index(param.kind), index, slot, dtype, *shapes.add(param.shape)]
+
+
+def _result_words(result: ResultSpec, at: Places, shapes: _Shapes) -> list[int]:
+    variable, slot = 0, 0
+    if result.kind == "var":
+        variable, slot = at.variables[result.index], at.variable_slots[result.index]
+    donor = -1 if result.donor is None else result.donor
+    return [RESULT_KINDS.index(result.kind), variable, slot, at.dtypes[native_dtype(result.dtype)],
+            *shapes.add(result.shape), donor]
