@@ -119,7 +119,7 @@ class Identity(LinearOp):
         self, b: Any, attrs: Attrs, outs: Sequence[Any], xs: Sequence[Any], cts: Sequence[Any], needs: Needs
     ) -> Sequence[Any]:
         """The cotangent."""
-        return (cts[0],)
+        return (cts[0] if b.dtype(xs[0]).is_differentiable else None,)
 
 
 class StopGradient(Constant):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .builder import RAW
 from .graph import Attrs
 from .infer import same_size
@@ -110,9 +112,9 @@ class Constant(OpDef):
 
 
 class Composite(OpDef):
-    """An op that is made of simpler ones: `expand` is its meaning, and `eager` runs it on arrays."""
+    """An op with one result that is made of simpler ones: `expand` is its meaning, and `eager` runs it on arrays."""
 
     def eager(self, attrs: Attrs, *xs: Any) -> Any:
         """The expansion on arrays."""
         with Quiet():
-            return self.expand(RAW, attrs, xs)
+            return np.asarray(self.expand(RAW, attrs, xs))

@@ -215,7 +215,7 @@ class ScatterAdd(OpDef):
 
 
 class OneHot(Composite):
-    """`on` where the place along a new axis equals the index, else `off`; an index out of range gives a row of `off`."""
+    """`on` where the place along a new axis equals the index, else `off`: all of them for an index out of range."""
 
     name = "one_hot"
     summary = "indices to rows with one element `on` and the others `off`"

@@ -1,8 +1,8 @@
 """Checks and rules that the type inference of many ops shares: dtypes, broadcasting, axes, and the text of errors.
 
 Sizes may be symbols. Only what is proven equal counts as equal: two sizes that may or may not fit raise
-`SymbolicShapes`, which names the symbols, so that a tracer can try again with those sizes known. Errors name the op, the
-operand types that were found and what to write instead.
+`SymbolicShapes`, which names the symbols, so that a tracer can try again with those sizes known. Errors name the op,
+the operand types that were found and what to write instead.
 """
 
 from __future__ import annotations
@@ -149,12 +149,12 @@ def _joined(op: str, types: Sequence[TensorType], a: DimLike, b: DimLike) -> Dim
 
 def check_axes(op: str, types: Sequence[TensorType], axes: Any, rank: int) -> tuple[int, ...]:
     """`axes` as they are, when they are sorted, distinct and within the rank. Raises ShapeMismatch."""
-    axes = tuple(int(a) for a in axes)
-    if any(not 0 <= a < rank for a in axes):
-        bad_shape(op, types, f"axes {list(axes)} do not exist in a tensor of rank {rank}: use 0 to {rank - 1}")
-    if list(axes) != sorted(set(axes)):
-        bad_shape(op, types, f"axes {list(axes)} must be sorted and distinct")
-    return axes
+    found = tuple(int(a) for a in axes)
+    if any(not 0 <= a < rank for a in found):
+        bad_shape(op, types, f"axes {list(found)} do not exist in a tensor of rank {rank}: use 0 to {rank - 1}")
+    if list(found) != sorted(set(found)):
+        bad_shape(op, types, f"axes {list(found)} must be sorted and distinct")
+    return found
 
 
 def check_axis(op: str, types: Sequence[TensorType], axis: int, rank: int) -> int:
