@@ -21,20 +21,13 @@ from .entry_spec import EntrySpec, ParamSpec, Places, ResultSpec, ReturnSpec, en
 from .entry_text import FIXED_ITEMS, METH_FASTCALL_KEYWORDS
 from .interrupt import Uninterrupted
 from .jit import Library, compile_module
-from .layout import Layout, layout, slot_offset, why_not
+from .layout import Layout, MethodDef, layout, new_builtin, slot_offset, why_not
 from .scratch import ScratchUse, arena
 from .slow_mode import slow_mode
 
 __all__ = ["EntrySpec", "ParamSpec", "ResultSpec", "ReturnSpec", "make_callable", "native_thunk"]
 
 Array = np.ndarray[Any, Any]
-
-
-class _MethodDef(ctypes.Structure):
-    """CPython's PyMethodDef."""
-
-    _fields_ = (("name", ctypes.c_char_p), ("code", ctypes.c_void_p), ("flags", ctypes.c_int),
-                ("doc", ctypes.c_char_p))
 
 
 class Native:
@@ -46,12 +39,8 @@ class Native:
         # opt=0: 5 ms once, where optimised code would take 30 to save 6 ns of a 100 ns call
         self.library = compile_module(native_text(at, entry_offset()), symbols, opt=0)
         self.thunk = self.library.address("pb_thunk")
-        self.method = _MethodDef(b"compiled", self.library.address("pb_entry"), METH_FASTCALL_KEYWORDS,
-                                 b"Compiled code; other arguments than it was compiled for go to Python.")
-        make = ctypes.pythonapi.PyCMethod_New
-        make.restype = ctypes.py_object
-        make.argtypes = [ctypes.POINTER(_MethodDef), ctypes.py_object, ctypes.c_void_p, ctypes.c_void_p]
-        self.make = make
+        self.method = MethodDef(b"compiled", self.library.address("pb_entry"), METH_FASTCALL_KEYWORDS,
+                                b"Compiled code; other arguments than it was compiled for go to Python.")
         arena.connect(ctypes.PYFUNCTYPE(None)(self.library.address("pb_arena_free")))
 
 
@@ -89,11 +78,14 @@ def make_callable(library: Library, spec: EntrySpec, *, fallback: Callable[..., 
     """
     shared = native()
     base = shared.layout.tuple_items
-    ready = [_constant(consts, p) for p in spec.params if p.kind == "const"]
+    for param in spec.params:
+        if param.kind == "const":
+            _check_constant(consts, param)
     if (spec.structure == "packed") != (pack is not None):
         raise ValueError("structure 'packed' and a packer go together")
-    dtypes = list({native_dtype(s.dtype): None for s in (*spec.params, *spec.results)})
-    owners = (library, ScratchUse(spec.frame + spec.scratch), ready)
+    used = [p.dtype for p in spec.params] + [r.dtype for r in spec.results]
+    dtypes = list({native_dtype(dtype): None for dtype in used})
+    owners = (library, ScratchUse(spec.frame + spec.scratch))
     items = (fallback, tensor_type, on_error, pack, *consts, *variables, *objects, *dtypes, owners)
     starts = [FIXED_ITEMS]
     for group in (consts, variables, objects, dtypes):
@@ -103,10 +95,10 @@ def make_callable(library: Library, spec: EntrySpec, *, fallback: Callable[..., 
                     dict(zip(dtypes, at[3], strict=True)), slot_offset(tensor_type, spec.slot),
                     [slot_offset(tensor_type, name) for name in spec.none_slots])
     table = encode(spec, library.address(spec.name), places)
-    return shared.make(ctypes.byref(shared.method), (table, *items), None, None)
+    return new_builtin(shared.method, (table, *items))
 
 
-def _constant(consts: Sequence[Array], param: ParamSpec) -> Array:
+def _check_constant(consts: Sequence[Array], param: ParamSpec) -> None:
     """Check a constant once, as calls do not."""
     array = consts[param.index]
     kind: type = type(array)
@@ -117,4 +109,3 @@ def _constant(consts: Sequence[Array], param: ParamSpec) -> Array:
                         f"compiled for {param.dtype} {param.shape}")
     if not (array.flags.c_contiguous and array.flags.aligned):
         raise ValueError(f"constant {param.index} is not C-contiguous and aligned")
-    return array

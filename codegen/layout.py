@@ -31,7 +31,9 @@ _FUNCTIONS = (
     "PyObject_Vectorcall", "PyObject_CallOneArg", "PyType_GenericAlloc", "Py_IncRef", "Py_DecRef",
     "PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_SetString", "PyErr_NoMemory", "PyLong_FromLong",
     "PyTuple_New", "PySequence_List", "PyMem_RawMalloc", "PyMem_RawFree",
+    "PyCMethod_New",
 )
+_METH_O = 0x8
 _OBJECTS = ("PyExc_SystemError", "PyCFunction_Type", "PyFloat_Type")
 
 
@@ -56,6 +58,21 @@ class Layout:
     def symbols(self) -> dict[str, int]:
         """The C functions and objects that entries refer to, for `compile_module`."""
         return dict(self.functions)
+
+
+class MethodDef(ctypes.Structure):
+    """CPython's PyMethodDef. It must live as long as the functions made of it."""
+
+    _fields_ = (("name", ctypes.c_char_p), ("code", ctypes.c_void_p), ("flags", ctypes.c_int),
+                ("doc", ctypes.c_char_p))
+
+
+def new_builtin(definition: MethodDef, owner: object) -> Any:
+    """A built-in function whose C `self` is `owner`."""
+    make = ctypes.pythonapi.PyCMethod_New
+    make.restype = ctypes.py_object
+    make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p, ctypes.c_void_p]
+    return make(ctypes.addressof(definition), owner, None, None)
 
 
 class _Mismatch(Exception):
@@ -147,10 +164,10 @@ def _check_objects(at: Layout) -> None:
     _require(items == [id(probe), id(held)], "the items of a tuple are elsewhere")
     offsets = [slot_offset(Probe, name) for name in ("first", "second")]
     _require(min(offsets) >= at.header and len(set(offsets)) == 2, "slots are elsewhere")
-    method = held.append
+    definition = MethodDef(b"repr", _address("PyObject_Repr"), _METH_O, None)
+    method = new_builtin(definition, held)
     _require(_read(method, at.method_self) == id(held), "the self of a built-in function is elsewhere")
-    name = ctypes.cast(_read(method, at.method_def), ctypes.POINTER(ctypes.c_char_p))[0]
-    _require(name == b"append", "the definition of a built-in function is elsewhere")
+    _require(_read(method, at.method_def) == ctypes.addressof(definition), "a built-in's definition is elsewhere")
 
 
 def _check_arrays(at: Layout) -> None:
@@ -160,10 +177,12 @@ def _check_arrays(at: Layout) -> None:
         ndim = array.ndim
         _require(_read(array, at.array_data) == array.__array_interface__["data"][0], "an array's data is elsewhere")
         _require(_read(array, at.array_ndim, ctypes.c_int32) == ndim, "an array's rank is elsewhere")
-        for offset, expected in ((at.array_dims, array.shape), (at.array_strides, array.strides)):
-            if ndim:
-                found = (ctypes.c_int64 * ndim).from_address(_read(array, offset))
-                _require(tuple(found) == expected, "an array's sizes are elsewhere")
+        if ndim:
+            dims, strides = _read(array, at.array_dims), _read(array, at.array_strides)
+            # both lie in one block: only when that holds are they followed, as a wrong pointer would crash
+            _require(bool(dims and strides and strides - dims == 8 * ndim), "an array's sizes are elsewhere")
+            found = tuple((ctypes.c_int64 * (2 * ndim)).from_address(dims))
+            _require(found == array.shape + array.strides, "an array's sizes are elsewhere")
         _require(_read(array, at.array_descr) == id(array.dtype), "an array's dtype is elsewhere")
         flags = _read(array, at.array_flags, ctypes.c_int32)
         _require(flags & 0x0501 == _flags(array), "an array's flags are elsewhere")
