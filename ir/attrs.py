@@ -42,7 +42,7 @@ def attr_symbols(value: Any) -> frozenset[str]:
 
 
 def attr_key(value: Any) -> Hashable:
-    """A key, equal for values that are the same to the bit: 0.0 and -0.0 differ, as 1, True and 1.0 do; NaN is itself."""
+    """A key, equal for values that are the same to the bit: 0.0 and -0.0 differ, as do 1, True and 1.0."""
     if isinstance(value, (tuple, list)):
         return tuple(map(attr_key, value))
     if isinstance(value, float):

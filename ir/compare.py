@@ -1,4 +1,4 @@
-"""Whether two functions are the same program: structure, types, attributes and locations, but not the names of values."""
+"""Whether two functions are the same program: structure, types, attributes and locations, not the names of values."""
 
 from __future__ import annotations
 

@@ -310,7 +310,12 @@ def has_effect(op: Op, known: dict[int, bool] | None = None) -> bool:
     return any(has_effect(o, known) for r in op.regions for o in r.ops)
 
 
-def no_gradient(op: Op, mode: str) -> NoGradient:
-    """The error for an op without a rule, naming op and user line."""
-    where = f" at {op.loc}" if op.loc else ""
-    return NoGradient(f"op '{op.kind.name}'{where} has no {mode}-mode derivative rule")
+class NoRule(NoGradient):
+    """NoGradient with the user's line in its text."""
+
+
+def no_rule(op: Op, error: NoGradient) -> NoRule:
+    """The error for an op without a rule, naming op and user line; one that does so already stays as it is."""
+    if isinstance(error, NoRule):
+        return error
+    return NoRule(f"{error} (at {op.loc})" if op.loc else str(error))
