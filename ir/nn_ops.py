@@ -161,9 +161,12 @@ class SparseSoftmaxCrossEntropy(Composite):
         return super().eager(attrs, *xs)
 
     def expand(self, b: Any, attrs: Attrs, xs: Sequence[Any]) -> Any:
-        """logsumexp(logits) - logits[label]."""
+        """log(sum(exp(logits - m))) - (logits[label] - m), m the maximum: the small difference is taken first."""
         (labels, logits), last = xs, len(b.shape(xs[1])) - 1
-        return b.logsumexp(logits, axes=(last,), keepdims=False) - b.gather(logits, labels, axis=last, batch_dims=last)
+        m = b.reduce_max(logits, axes=(last,), keepdims=True)
+        log = b.log(b.reduce_sum(b.exp(logits - m), axes=(last,), keepdims=False))
+        chosen = b.gather(logits, labels, axis=last, batch_dims=last)
+        return log - (chosen - b.reshape(m, shape=tuple(b.shape(logits))[:-1]))
 
     def _slope(self, b: Any, labels: Any, logits: Any) -> Any:
         """softmax - one_hot(labels)."""

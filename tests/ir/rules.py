@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from pullback.ir import ops as _ops  # noqa: F401  fills the op table
 from pullback.ir.builder import RAW, new_function
 from pullback.ir.graph import Function
-from pullback.ir.opdef import Into, OpDef
+from pullback.ir.opdef import Into, OpDef, get
+from pullback.ir.parser import parse_type
 from pullback.ir.quiet import Quiet
-from pullback.ir.types import type_of_array
+from pullback.ir.types import TensorType, type_of_array
 
 
 def as_tuple(x: Any) -> tuple[Any, ...]:
@@ -104,3 +106,22 @@ def difference(f: Callable[[Sequence[Any]], Sequence[Any]], xs: Sequence[Any], t
 
     h = 2e-4
     return [(4 * fine - coarse) / 3 for fine, coarse in zip(central(h / 2), central(h), strict=True)]
+
+
+def vjp(name: str, attrs: dict[str, Any], *operands: Any, ct: Any = None) -> list[Any]:
+    """Cotangents of the operands of one op on arrays, all ones (or `ct`) at the result."""
+    op = get(name)
+    y = op.eager(attrs, *operands)
+    ct = np.ones_like(y) if ct is None else np.asarray(ct, y.dtype)
+    with Quiet():
+        return [whole(c) for c in op.vjp(RAW, attrs, [y], operands, [ct], [True] * len(operands))]
+
+
+def types_of(*operands: Any) -> list[TensorType]:
+    """The types of arrays; a text such as 'f32[2, n]' stands for itself."""
+    return [parse_type(x) if isinstance(x, str) else type_of_array(np.asarray(x)) for x in operands]
+
+
+def infer(name: str, *operands: Any, **attrs: Any) -> str:
+    """The result type of an op, as text."""
+    return ", ".join(map(str, get(name).infer(attrs, types_of(*operands))))
