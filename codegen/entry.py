@@ -41,6 +41,8 @@ class Native:
         self.thunk = self.library.address("pb_thunk")
         self.method = MethodDef(b"compiled", self.library.address("pb_entry"), METH_FASTCALL_KEYWORDS,
                                 b"Compiled code; other arguments than it was compiled for go to Python.")
+        for thing in (self, arena, slow_mode):  # callables may be called until the process is gone
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
         arena.connect(ctypes.PYFUNCTYPE(None)(self.library.address("pb_arena_free")))
 
 

@@ -224,8 +224,8 @@ class _Engine:
         address: int = self._found[name][name]
         return address
 
-    def __del__(self) -> None:
-        with Uninterrupted():
+    def __del__(self, guard: type[Uninterrupted] = Uninterrupted) -> None:
+        with guard():
             self._found = {}
             self._tracker = None
             jit = getattr(self, "_jit", None)

@@ -62,5 +62,5 @@ class ScratchUse:
         self._size = size
         arena.add(size)
 
-    def __del__(self) -> None:
+    def __del__(self, arena: Arena = arena) -> None:  # bound early: at exit the global may be gone
         arena.remove(self._size)
