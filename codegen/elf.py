@@ -22,7 +22,7 @@ _SHDR = struct.Struct("<IIQQQQIIQQ")
 _SYM = struct.Struct("<IBBHQQ")
 _RELA = struct.Struct("<QQq")
 
-_SHT_SYMTAB, _SHT_RELA, _SHT_NOBITS, _SHT_INIT_ARRAY, _SHT_FINI_ARRAY = 2, 4, 8, 14, 15
+_SHT_SYMTAB, _SHT_RELA, _SHT_NOBITS = 2, 4, 8
 _SHF_WRITE, _SHF_ALLOC, _SHF_TLS = 1, 2, 0x400
 _SHN_UNDEF, _SHN_ABS, _SHN_COMMON = 0, 0xFFF1, 0xFFF2
 _STB_LOCAL, _STB_WEAK = 0, 2
@@ -31,6 +31,8 @@ _STT_SECTION = 3
 _R_64, _R_PC32, _R_PLT32, _R_GOTPCREL, _R_32, _R_32S, _R_PC64 = 1, 2, 4, 9, 10, 11, 24
 _R_GOTPCRELX, _R_REX_GOTPCRELX = 41, 42
 _TABLE_KINDS = (_R_GOTPCREL, _R_GOTPCRELX, _R_REX_GOTPCRELX)
+
+_RUN_BY_LOADER = (".ctors", ".dtors", ".init_array", ".fini_array", ".preinit_array")
 
 Resolve = Callable[[str], int | None]
 
@@ -123,7 +125,7 @@ def _read_sections(obj: bytes) -> list[_Section]:
         section.name = _text(sections[names_at].data, head[0])
         if section.name == ".eh_frame":  # nothing unwinds through compiled code
             section.flags = 0
-        if section.flags & _SHF_TLS or section.kind in (_SHT_INIT_ARRAY, _SHT_FINI_ARRAY):
+        if section.flags & _SHF_TLS or section.name.startswith(_RUN_BY_LOADER):
             raise UnsupportedObject(f"section {section.name} (thread-local data, constructors or destructors)")
     return sections
 

@@ -13,31 +13,35 @@ from types import TracebackType
 
 
 class SlowMode:
-    """The counter; also a context manager that enters and leaves."""
+    """The counter; also a context manager that enters and leaves.
 
-    __slots__ = ("_cell", "_lock", "address")
+    Who counts elsewhere mirrors into `cell`, the ctypes integer that entries read (`cell.value = count`), and leaves
+    `enter` and `leave` alone.
+    """
+
+    __slots__ = ("_lock", "address", "cell")
 
     def __init__(self) -> None:
-        self._cell = ctypes.c_int64(0)
+        self.cell = ctypes.c_int64(0)
         self._lock = threading.Lock()
-        self.address = ctypes.addressof(self._cell)
+        self.address = ctypes.addressof(self.cell)
 
     @property
     def value(self) -> int:
         """How many reasons there are at present to go slowly."""
-        return self._cell.value
+        return self.cell.value
 
     def enter(self) -> None:
         """One more reason."""
         with self._lock:
-            self._cell.value += 1
+            self.cell.value += 1
 
     def leave(self) -> None:
         """One reason less; RuntimeError without a matching `enter`."""
         with self._lock:
-            if self._cell.value <= 0:
+            if self.cell.value <= 0:
                 raise RuntimeError("slow_mode.leave() without slow_mode.enter()")
-            self._cell.value -= 1
+            self.cell.value -= 1
 
     def __enter__(self) -> None:
         self.enter()

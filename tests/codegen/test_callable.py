@@ -273,6 +273,32 @@ except RuntimeError as error: print(error)
                                        "no native call entry here: switched off by PULLBACK_NATIVE_ENTRY=0"]
 
 
+@needs_native
+def test_calls_while_the_interpreter_goes_down() -> None:
+    """Callables and code outlive their modules: nothing may run in freed memory, nothing be said about it."""
+    code = """
+import sys
+sys.path.insert(0, {path!r})
+from tests.codegen.native_kernels import *
+from pullback.codegen.callable import NativeCallable, install
+from pullback.codegen.entry import make_callable
+class Function(NativeCallable):
+    def _slow_call(self, *a, **k): return "slow", a, k
+class Last:
+    def __init__(self): self.f, self.x, self.out = Function(), Tensor([3, 4]), sys.stdout
+    def __del__(self): self.out.write(str(list(self.f(self.x)._data))); self.out.flush()
+last = Last()
+install(last.f, make_callable(square(2), square_spec((2,), scratch=9000), fallback=last.f._slow_call,
+                              tensor_type=Tensor, on_error=fail))
+sys.last = last
+del last
+"""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    run = subprocess.run([sys.executable, "-c", code.format(path=root)], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.count("9.0") == 1
+
+
 def test_decorating_needs_no_llvm() -> None:
     code = ("import sys; from pullback.codegen.callable import NativeCallable\n"
             "class F(NativeCallable):\n    def _slow_call(self): return 1\n"

@@ -14,7 +14,7 @@ import weakref
 
 import pytest
 
-from pullback.codegen import jit
+from pullback.codegen import elf, jit
 from pullback.codegen.interrupt import Uninterrupted
 
 D, I64 = ctypes.c_double, ctypes.c_int64
@@ -148,6 +148,24 @@ def test_undefined_symbol() -> None:
         jit.compile_module(text)
     with pytest.raises(jit.LLVMError):
         jit.load_object(jit.emit_object(text), loader="lljit").address("f")
+
+
+def test_what_the_own_loader_does_not_know_goes_to_llvm() -> None:
+    """A constructor makes the small linker give up; LLVM's takes over."""
+    text = """
+@llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 1, ptr @start, ptr null }]
+define internal void @start() {
+  ret void
+}
+define double @f(double %x) {
+  %y = fadd double %x, 1.0
+  ret double %y
+}"""
+    assert jit.compile_module(text).function("f", D, D)(2.0) == 3.0
+    with pytest.raises(elf.UnsupportedObject, match="constructors"):
+        elf.load(jit.emit_object(text), lambda name: 0)
+    with pytest.raises(elf.UnsupportedObject, match="not a relocatable"):
+        elf.load(b"MZ" + bytes(100), lambda name: 0)
 
 
 def test_function_keeps_the_library_alive() -> None:

@@ -40,3 +40,9 @@ def test_threads_lose_no_count() -> None:
     for thread in threads:
         thread.join()
     assert mode.value == 8000
+
+
+def test_the_cell_can_be_written_from_elsewhere() -> None:
+    mode = SlowMode()
+    mode.cell.value = 3
+    assert (mode.value, ctypes.c_int64.from_address(mode.address).value) == (3, 3)
