@@ -1,0 +1,203 @@
+"""What makes two calls the same to the compiler: the key of a call's arguments.
+
+Tensors and ndarrays count by dtype and shape, Python numbers and strings by type and value (1, 1.0 and True differ),
+containers by structure, every other object by identity. Identity is held weakly: when such an object dies, the traces
+made for it are dropped, so that no trace keeps an object alive and no new object meets an old one's trace.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..ir.dims import Dim
+from ..ir.types import TensorType
+from ..runtime.convert import convert_to_tensor
+from ..runtime.tensor import Tensor
+from .spec import TensorSpec
+from .structure import describe, rebuild, sorted_keys
+from .symbolic import SymbolicTensor
+
+Handler = Callable[[Any, "CallKey"], None]
+
+
+class CallKey:
+    """The key of a call while it is put together.
+
+    Attributes:
+      items: becomes the key. leaves: the tensors, in order. objects: what the key names by identity.
+    """
+
+    __slots__ = ("items", "leaves", "objects")
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+        self.leaves: list[Any] = []
+        self.objects: list[Any] = []
+
+    def add(self, x: Any) -> None:
+        """Adds an argument."""
+        (_HANDLERS.get(type(x)) or _handler_for(x))(x, self)
+
+
+def _tensor(x: Any, key: CallKey) -> None:
+    data = x._data
+    key.items.append((data.dtype.num, data.shape))
+    key.leaves.append(x)
+
+
+def _symbolic(x: Any, key: CallKey) -> None:
+    key.items.append((x.dtype.np.num, x.type.shape))
+    key.leaves.append(x)
+
+
+def _spec(x: Any, key: CallKey) -> None:
+    key.items.append((x.dtype.np.num, x.dims))
+    key.leaves.append(x)
+
+
+def _array(x: Any, key: CallKey) -> None:
+    if is_leaf(x):
+        key.add(convert_to_tensor(x))
+    else:
+        _object(x, key)
+
+
+def _value(x: Any, key: CallKey) -> None:
+    key.items.append((type(x), x))
+
+
+def _float(x: Any, key: CallKey) -> None:
+    key.items.append((float, x if x and x == x else repr(math.copysign(1.0, x) if x == x else x)))
+
+
+def _complex(x: Any, key: CallKey) -> None:
+    key.items.append((complex, repr(x)))
+
+
+def _none(x: Any, key: CallKey) -> None:
+    key.items.append(None)
+
+
+def _list(x: Any, key: CallKey) -> None:
+    key.items.append(("list", len(x)))
+    for v in x:
+        key.add(v)
+
+
+def _tuple(x: Any, key: CallKey) -> None:
+    key.items.append((type(x), len(x)))
+    for v in x:
+        key.add(v)
+
+
+def _dict(x: Any, key: CallKey) -> None:
+    keys = sorted_keys(x)
+    key.items.append((type(x), *map(_typed, keys)))
+    for k in keys:
+        key.add(x[k])
+
+
+def _record(x: Any, key: CallKey) -> None:
+    structure, items = describe(x)
+    assert structure is not None
+    key.items.append((type(x), structure.keys))
+    for v in items:
+        key.add(v)
+
+
+def _slice(x: Any, key: CallKey) -> None:
+    key.items.append(slice)
+    for v in (x.start, x.stop, x.step):
+        key.add(v)
+
+
+def _object(x: Any, key: CallKey) -> None:
+    key.items.append(("object", id(x)))
+    key.objects.append(x)
+
+
+def _typed(x: Any) -> Any:
+    return (type(x), x)
+
+
+def _handler_for(x: Any) -> Handler:
+    """How arguments of the type of `x` are counted."""
+    if isinstance(x, SymbolicTensor):
+        return _symbolic
+    if isinstance(x, Tensor):
+        return _tensor
+    if isinstance(x, (np.ndarray, np.generic)):
+        return _array
+    structure, _ = describe(x)
+    if structure is not None:
+        return {"list": _list, "tuple": _tuple, "namedtuple": _tuple, "dict": _dict, "record": _record}[structure.kind]
+    return _object
+
+
+_HANDLERS: dict[type, Handler] = {
+    Tensor: _tensor, SymbolicTensor: _symbolic, TensorSpec: _spec, np.ndarray: _array, type(None): _none,
+    bool: _value, int: _value, str: _value, bytes: _value, float: _float, complex: _complex, range: _value,
+    list: _list, tuple: _tuple, dict: _dict, slice: _slice, type(Ellipsis): _value,
+}  # fmt: skip
+
+
+def key_of(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[Any], list[Any]]:
+    """The key of canonical argument values, their tensors in order, and the objects held by identity."""
+    key = CallKey()
+    for x in values:
+        key.add(x)
+    return tuple(key.items), key.leaves, key.objects
+
+
+def is_leaf(x: Any) -> bool:
+    """Whether an argument is handed to the compiled code: a tensor, an ndarray, a NumPy scalar, a spec."""
+    if isinstance(x, (np.ndarray, np.generic)):
+        return x.dtype.kind in "fiubc" or x.dtype.name == "bfloat16"
+    return isinstance(x, (Tensor, TensorSpec))
+
+
+def replace_leaves(x: Any, new: Iterator[Any]) -> Any:
+    """The argument with its tensors replaced by the next ones of an iterator; what holds no tensor stays as it is."""
+    if is_leaf(x):
+        return next(new)
+    structure, items = (None, []) if x is None else describe(x)
+    if structure is None or (structure.kind == "record" and not any(leaf_names(v, "") for v in items)):
+        return x
+    return rebuild(structure, [replace_leaves(v, new) for v in items])
+
+
+def leaf_names(x: Any, name: str) -> list[str]:
+    """A name for each tensor of an argument: `x`, `x_0`, `x_key`."""
+    if is_leaf(x):
+        return [getattr(x, "name", None) or name if isinstance(x, TensorSpec) else name]
+    structure, items = (None, []) if x is None else describe(x)
+    if structure is None:
+        return []
+    keys = structure.keys or range(len(items))
+    return [n for k, v in zip(keys, items, strict=True) for n in leaf_names(v, f"{name}_{k}" if name else str(k))]
+
+
+def type_of_leaf(x: Any) -> TensorType:
+    """The IR type of an argument tensor (not of a spec)."""
+    if isinstance(x, SymbolicTensor):
+        return x.type
+    return TensorType(x.dtype, tuple(x._data.shape))
+
+
+def skeleton(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The key without the sizes of tensors: what all shapes of the same ranks have in common."""
+    return tuple((k[0], len(k[1])) if is_tensor_item(k) else k for k in key)
+
+
+def is_tensor_item(item: Any) -> bool:
+    """Whether an item of a key stands for a tensor: (dtype number, shape)."""
+    return isinstance(item, tuple) and len(item) == 2 and type(item[0]) is int and isinstance(item[1], tuple)
+
+
+def has_symbols(key: tuple[Any, ...]) -> bool:
+    """Whether some size in the key is not a number."""
+    return any(is_tensor_item(k) and any(d is None or isinstance(d, Dim) for d in k[1]) for k in key)

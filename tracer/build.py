@@ -1,0 +1,151 @@
+"""Runs a Python function once with symbolic tensors and makes a ConcreteFunction of what it did."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..ir.dims import DimLike, symbol
+from ..ir.types import TensorType
+from ..runtime.context import context, tracing
+from ..runtime.convert import as_tensor
+from ..runtime.tensor import Tensor
+from .arguments import leaf_names, replace_leaves, type_of_leaf
+from .concrete import ConcreteFunction
+from .signature import Signature
+from .spec import TensorSpec
+from .structure import Structure, describe, flatten, rebuild
+from .symbolic import SymbolicTensor
+from .trace import Trace
+
+Pattern = tuple[int | None | Any, ...]
+_LETTERS = ("n", "m", "k", "p", "q", "r", "s")
+
+
+class Opaque:
+    """Stands for an argument that is known by identity, in a signature that must not keep it alive."""
+
+    def __init__(self, x: Any) -> None:
+        self.type_name = type(x).__name__
+
+    def __repr__(self) -> str:
+        return f"<{self.type_name} object>"
+
+
+def build(
+    python: Callable[..., Any],
+    name: str,
+    signature: Signature,
+    values: tuple[Any, ...],
+    leaves: Sequence[Any],
+    patterns: Sequence[Pattern],
+    may_create: bool,
+) -> ConcreteFunction:
+    """Traces a function.
+
+    Args:
+      values: canonical arguments. leaves: their tensors (or specs). patterns: the shape to trace each with, None for a
+        size that is to become a symbol.
+    """
+    names = unique([n for p, v in zip(signature.names, values, strict=True) for n in leaf_names(v, p)])
+    types, hints = argument_types(leaves, patterns)
+    trace = Trace(name, types, names, hints, _outer(), may_create)
+    try:
+        placeholders = iter([SymbolicTensor(p, trace) for p in trace.arguments])
+        args, kwargs = signature.call_arguments(tuple(replace_leaves(v, placeholders) for v in values))
+        with tracing(trace):
+            outputs, structure = outputs_of(python(*args, **kwargs), name)
+        del args, kwargs, placeholders
+        created = [ref for ref in trace.created if any(s.variable is ref() for s in trace.states.values())]
+        specs = tuple(as_spec(v) for v in values)
+        check_created(trace, created)
+        return ConcreteFunction(trace, outputs, structure, specs, names)
+    finally:
+        trace.close()
+
+
+def _outer() -> Trace | None:
+    return context.trace if isinstance(context.trace, Trace) else None
+
+
+def argument_types(leaves: Sequence[Any], patterns: Sequence[Pattern]) -> tuple[list[TensorType], dict[str, int]]:
+    """Parameter types, with a fresh symbol for each unknown size, and the sizes that the symbols have in this call."""
+    types: list[TensorType] = []
+    hints: dict[str, int] = {}
+    for leaf, pattern in zip(leaves, patterns, strict=True):
+        actual = (None,) * len(pattern) if isinstance(leaf, TensorSpec) else type_of_leaf(leaf).shape
+        shape: list[DimLike] = []
+        for d, size in zip(pattern, actual, strict=True):
+            if d is not None:
+                shape.append(d)
+                continue
+            fresh = f"d{len(hints)}" if len(hints) >= len(_LETTERS) else _LETTERS[len(hints)]
+            hints[fresh] = size if isinstance(size, int) else -1
+            shape.append(symbol(fresh))
+        types.append(TensorType(leaf.dtype, tuple(shape)))
+    return types, {k: v for k, v in hints.items() if v >= 0}
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """The names, with a number behind those that occur twice."""
+    seen: dict[str, int] = {}
+    out = []
+    for n in names:
+        seen[n] = seen.get(n, 0) + 1
+        out.append(n if seen[n] == 1 else f"{n}_{seen[n] - 1}")
+    return out
+
+
+def outputs_of(result: Any, name: str) -> tuple[list[Tensor], Structure]:
+    """What the function returned, as tensors and structure.
+
+    Raises:
+      TypeError: for a leaf that no tensor can be made of.
+    """
+    structure, leaves = flatten(result, lambda x: isinstance(x, (Tensor, np.ndarray)) or hasattr(x, "_as_tensor"))
+    return [_as_output(x, name) for x in leaves], structure
+
+
+def _as_output(x: Any, name: str) -> Tensor:
+    try:
+        return as_tensor(x)
+    except (TypeError, ValueError) as e:
+        raise TypeError(
+            f"{name} returned {x!r} of type {type(x).__name__}, which is neither a tensor nor a structure of tensors: "
+            f"a compiled function returns tensors, numbers, None, and lists, tuples and dicts of them ({e})"
+        ) from None
+
+
+def as_spec(x: Any) -> Any:
+    """A canonical argument with specs in place of tensors; objects known by identity are not kept."""
+    if isinstance(x, TensorSpec):
+        return x
+    if isinstance(x, Tensor):
+        return TensorSpec.from_type(type_of_leaf(x))
+    if isinstance(x, (np.ndarray, np.generic)):
+        return TensorSpec(x.shape, x.dtype)
+    if x is None or isinstance(x, (bool, int, float, complex, str, bytes, type(Ellipsis))):
+        return x
+    structure, items = describe(x)
+    if structure is None or structure.kind == "record":
+        return Opaque(x)
+    return rebuild(structure, [as_spec(v) for v in items])
+
+
+def check_created(trace: Trace, created: Sequence[weakref.ref[Any]]) -> None:
+    """Raises ValueError when a variable made in the trace is kept by nobody: it would be made again on every call."""
+    states = [s for s in trace.states.values() if any(s.variable is r() for r in created)]
+    for state in states:
+        ref = weakref.ref(state.variable)
+        state.variable = None  # type: ignore[assignment]  # ours was perhaps the last one
+        kept = ref()
+        if kept is None:
+            raise ValueError(
+                f"'{trace.name}' makes the Variable '{state.param.name}' each time that it runs: a compiled function "
+                "may create variables only once. Create the Variable outside of the function, or keep it "
+                "(`if self.v is None: self.v = pb.Variable(...)`)"
+            )
+        state.variable = kept

@@ -1,0 +1,78 @@
+"""From an IR function to something that runs: specialise for sizes, optimise, compile.
+
+A function whose ops or dtypes have no machine form runs in the IR's interpreter, with the same results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..ir.control import match_shapes
+from ..ir.dims import DimLike
+from ..ir.graph import Function
+from ..ir.interpret import interpret
+from ..ir.types import type_of_array
+
+Array = np.ndarray[Any, Any]
+Sizes = tuple[tuple[str, int], ...]
+
+
+class Executable(Protocol):
+    """What runs a static function on arrays."""
+
+    def run(self, ins: list[Array]) -> list[Array]:
+        """The results for arguments of exactly the function's types."""
+
+
+class Interpreted:
+    """Runs a function in the interpreter. `why` says what kept it from being compiled."""
+
+    def __init__(self, fn: Function, why: str) -> None:
+        self.fn = fn
+        self.why = why
+
+    def run(self, ins: list[Array]) -> list[Array]:
+        """The results, as arrays of their own."""
+        return [np.array(r, order="C") for r in interpret(self.fn, ins)]
+
+
+def sizes_of(fn: Function, arrays: Sequence[Array]) -> Sizes:
+    """The sizes that the function's symbols take for these arguments. Raises ShapeMismatch when they do not fit."""
+    sizes: Mapping[str, DimLike] = match_shapes(fn.name, fn.param_types, [type_of_array(a) for a in arrays])
+    return tuple(sorted((k, v) for k, v in sizes.items() if isinstance(v, int)))
+
+
+def executable(fn: Function, sizes: Sizes, donate: Mapping[int, int]) -> Executable:
+    """The function compiled for the sizes.
+
+    Args:
+      donate: result number -> parameter number whose buffer the result may overwrite.
+    """
+    from ..codegen.errors import Unsupported
+    try:
+        from ..codegen.compile import compile_function
+    except ImportError:
+        return Interpreted(static(fn, sizes), "no compiler yet")
+
+    ready = optimised(fn, sizes)
+    try:
+        return compile_function(ready, donate=dict(donate))  # type: ignore[no-any-return]
+    except Unsupported as e:
+        return Interpreted(ready, str(e))
+
+
+def static(fn: Function, sizes: Sizes) -> Function:
+    """The function with its symbols replaced by sizes."""
+    from ..ir.specialise import specialise
+
+    return specialise(fn, dict(sizes)) if sizes or not fn.is_static else fn
+
+
+def optimised(fn: Function, sizes: Sizes = ()) -> Function:
+    """The function as the code generator gets it."""
+    from ..codegen.pipeline import optimise
+
+    return optimise(static(fn, sizes))

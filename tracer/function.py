@@ -1,0 +1,357 @@
+"""`pb.function`: a Python function that is traced once for each kind of arguments, compiled, and called natively.
+
+A call goes: canonical arguments -> key -> ConcreteFunction -> compiled code. The key is looked up in a dict; what it
+holds is in `arguments.py`. Sizes that may vary (`input_signature` with None, `reduce_retracing`) are symbols of the
+trace; such traces are found by matching shapes, and the key is then remembered like any other. For calls with plain
+tensors a native entry is put in front of all this.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ..codegen.callable import NativeCallable, reset
+from ..ir.control import match_shapes
+from ..ir.errors import ShapeMismatch, TypeMismatch
+from ..runtime.context import context
+from ..runtime.location import user_location
+from . import scopes
+from .arguments import is_tensor_item, key_of, skeleton, type_of_leaf
+from .build import Pattern, build
+from .concrete import ConcreteFunction
+from .entry import install_entry
+from .explain import History
+from .input_signature import InputSignature
+from .methods import BoundFunction, MethodTable
+from .signature import Signature, name_of
+from .spec import TensorSpec
+from .symbolic import SymbolicTensor
+
+MAX_KEYS = 4096  # remembered keys of traces with symbolic sizes
+Key = tuple[Any, ...]
+
+
+class Function(NativeCallable):
+    """A compiled function; made by `pb.function`. Call it as the Python function.
+
+    Attributes:
+      python_function: the function as written. input_signature: the declared specs, or None.
+    """
+
+    def __init__(
+        self,
+        python_function: Callable[..., Any],
+        input_signature: Any = None,
+        reduce_retracing: bool = False,
+        name: str | None = None,
+        skip: int = 0,
+    ) -> None:
+        if not callable(python_function):
+            raise TypeError(f"pb.function takes a callable, found {python_function!r}")
+        self.python_function = python_function
+        self._ir_name = name or name_of(python_function)
+        self._options = {"input_signature": input_signature, "reduce_retracing": reduce_retracing}
+        self._signature = Signature(python_function, self._ir_name, skip)
+        self._declared = None if input_signature is None else InputSignature(input_signature, self._signature)
+        self._reduce = reduce_retracing
+        self._cache: dict[Key, ConcreteFunction] = {}
+        self._general: dict[Key, list[ConcreteFunction]] = {}
+        self._patterns: dict[Key, list[Pattern]] = {}
+        self._concretes: list[ConcreteFunction] = []
+        self._objects: dict[Key, list[Any]] = {}
+        self._history = History(self._ir_name)
+        self._may_create = True
+        self._lock = threading.RLock()
+        self._methods: MethodTable | None = None
+        self._entries: dict[Any, Any] = {}
+        self._last_entry: Any = None
+        copy_identity(python_function, self)
+
+    # ------------------------------------------------------------ calling
+    def _python(self, *args: Any, **kwargs: Any) -> Any:
+        return self.python_function(*args, **kwargs)
+
+    def _slow_call(self, *args: Any, **kwargs: Any) -> Any:
+        if scopes.functions_run_eagerly():
+            return self._python(*args, **kwargs)
+        values = self._signature.bind(args, kwargs)
+        if self._declared is not None:
+            values = self._declared.conform(values)
+        key, leaves, objects = key_of(values)
+        concrete = self._cache.get(key)
+        if concrete is None or not usable(concrete):
+            concrete = self._find(key, values, leaves, objects)
+        result = concrete.call_flat(leaves)
+        if context.trace is None and not kwargs and not context.recorders:
+            install_entry(self, concrete, args, leaves)
+        return result
+
+    def _find(self, key: Key, values: tuple[Any, ...], leaves: Sequence[Any], objects: list[Any]) -> ConcreteFunction:
+        """The trace for a key that is not in the cache: one with symbolic sizes that fits, or a new one."""
+        with self._locked():
+            concrete = self._cache.get(key)
+            if concrete is not None and usable(concrete):
+                return concrete
+            bones = skeleton(key)
+            concrete = self._fitting(bones, leaves)
+            if concrete is None:
+                concrete = self._make(key, bones, values, leaves)
+            while len(self._cache) >= MAX_KEYS:
+                self._cache.pop(next(iter(self._cache)))
+            self._cache[key] = concrete
+            if objects and key not in self._objects:
+                self._watch(key, objects)
+        return concrete
+
+    def _fitting(self, bones: Key, leaves: Sequence[Any]) -> ConcreteFunction | None:
+        for concrete in self._general.get(bones, ()):
+            if usable(concrete) and fits(concrete, leaves):
+                return concrete
+        return None
+
+    def _make(self, key: Key, bones: Key, values: tuple[Any, ...], leaves: Sequence[Any]) -> ConcreteFunction:
+        patterns, generalised = self._choose_patterns(key, bones)
+        line = user_location()
+        concrete = build(
+            self._python, self._ir_name, self._signature, values, leaves, patterns, self._may_create
+        )
+        self._may_create = False
+        record = self._history.add(line, values, self._signature.names, generalised)
+        concrete.line, concrete.reason = line, record.reason
+        self._concretes.append(concrete)
+        if concrete.is_symbolic and concrete.scope is None:
+            self._general.setdefault(bones, []).append(concrete)
+        return concrete
+
+    def _choose_patterns(self, key: Key, bones: Key) -> tuple[list[Pattern], bool]:
+        """The shapes to trace with: None where a size shall be a symbol; and whether that is new."""
+        shapes: list[Pattern] = [k[1] for k in key if is_tensor_item(k)]
+        if self._declared is not None:
+            return [self._declared_dims(s, i) for i, s in enumerate(shapes)], False
+        seen = self._patterns.get(bones)
+        if not self._reduce or seen is None:
+            self._patterns.setdefault(bones, shapes)
+            return shapes, False
+        merged: list[Pattern] = [
+            tuple(a if a == b else None for a, b in zip(s, t, strict=True)) for s, t in zip(seen, shapes, strict=True)
+        ]
+        self._patterns[bones] = merged
+        return merged, True
+
+    def _declared_dims(self, shape: Pattern, number: int) -> Pattern:
+        assert self._declared is not None
+        dims = self._declared.leaf_dims()
+        return dims[number] if number < len(dims) else shape
+
+    def _watch(self, key: Key, objects: list[Any]) -> None:
+        """Drops what the key has when one of the objects dies; objects that cannot be watched are kept alive."""
+        owner = weakref.ref(self)
+
+        def drop(_: Any) -> None:
+            function = owner()
+            if function is not None:
+                function._forget(key)
+
+        held: list[Any] = []
+        for x in objects:
+            try:
+                held.append(weakref.ref(x, drop))
+            except TypeError:
+                held.append(x)
+        self._objects[key] = held
+
+    def _forget(self, key: Key) -> None:
+        concrete = self._cache.pop(key, None)
+        self._objects.pop(key, None)
+        reset(self)
+        self._entries, self._last_entry = {}, None
+        if concrete is not None and not any(c is concrete for c in self._cache.values()):
+            self._concretes = [c for c in self._concretes if c is not concrete]
+            for traces in self._general.values():
+                traces[:] = [c for c in traces if c is not concrete]
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One trace at a time. A thread that already traces does not wait for long: two functions that call each other,
+        traced in two threads, would wait for ever; tracing twice is right too."""
+        got = self._lock.acquire(timeout=-1 if context.trace is None else 1.0)
+        try:
+            yield
+        finally:
+            if got:
+                self._lock.release()
+
+    # ------------------------------------------------------------ TensorFlow's methods
+    def get_concrete_function(self, *args: Any, **kwargs: Any) -> ConcreteFunction:
+        """The trace for arguments of these kinds: tensors, `TensorSpec`s or Python values.
+
+        Without arguments, the declared `input_signature` is used.
+        """
+        if self._declared is not None and not args and not kwargs:
+            specs = self._declared.specs
+            args = tuple(specs)
+        values = self._signature.bind(args, kwargs)
+        if self._declared is not None:
+            values = self._declared.conform(values)
+        key, leaves, objects = key_of(values)
+        concrete = self._cache.get(key)
+        return concrete if concrete is not None and usable(concrete) else self._find(key, values, leaves, objects)
+
+    def experimental_get_tracing_count(self) -> int:
+        """How many times the function was traced."""
+        return self._history.count
+
+    @property
+    def trace_count(self) -> int:
+        """How many times the function was traced."""
+        return self._history.count
+
+    @property
+    def input_signature(self) -> Any:
+        """The declared specs, or None."""
+        return None if self._declared is None else self._declared.specs
+
+    @property
+    def function_spec(self) -> Signature:
+        """The Python signature."""
+        return self._signature
+
+    @property
+    def name(self) -> str:
+        """The name of the Python function."""
+        return self._ir_name
+
+    def pretty_printed_concrete_signatures(self, verbose: bool = True) -> str:
+        """The signatures of all traces, one a line."""
+        return "\n".join(c.pretty_printed_signature(verbose) for c in self._concretes)
+
+    def explain(self) -> str:
+        """Each trace: when, with which arguments, and why it was needed."""
+        return self._history.text()
+
+    def inspect(
+        self,
+        *args: Any,
+        stage: str = "trace",
+        grad: Any = None,
+        color: bool = False,
+        **kwargs: Any,
+    ) -> str:
+        """The function at a stage of compilation, as text.
+
+        Args:
+          args, kwargs: tensors, `TensorSpec`s, Python values, or one string such as 'f32[100], f32[n, 3]'.
+          stage: "trace", "opt", "grad", "kernels", "llvm" or "asm". grad: name or number of the argument, or a list of
+            them, to differentiate by. color: with terminal colours.
+
+        Raises:
+          ValueError: for an unknown stage or argument, or sizes that a stage needs as numbers.
+        """
+        from .inspect import inspect_function
+
+        return inspect_function(self, args, kwargs, stage, grad, color)
+
+    # ------------------------------------------------------------ as a method
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        if self._methods is None:
+            self._methods = MethodTable()
+        return BoundFunction(self._methods.get(self, instance, Function), instance)
+
+    def _clear(self) -> None:
+        """Forgets all traces and code."""
+        with self._locked():
+            reset(self)
+            self._entries, self._last_entry = {}, None
+            for table in (self._cache, self._general, self._patterns, self._objects):
+                table.clear()
+            self._concretes = []
+
+    def __repr__(self) -> str:
+        return f"<pullback function {self._ir_name}{self._signature.signature}>"
+
+    def __reduce__(self) -> Any:
+        return _unpickle, (self.python_function, self._options)
+
+    def __copy__(self) -> Function:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Function:
+        return self
+
+
+def _unpickle(python_function: Callable[..., Any], options: dict[str, Any]) -> Function:
+    return Function(python_function, **options)
+
+
+def copy_identity(source: Any, target: Any) -> None:
+    """`__name__`, `__doc__`, `__module__`, `__qualname__`, `__wrapped__` of the Python function."""
+    for attribute in ("__name__", "__doc__", "__module__", "__qualname__"):
+        value = getattr(source, attribute, None)
+        if value is not None or attribute == "__doc__":
+            setattr(target, attribute, value)
+    target.__wrapped__ = source
+
+
+def usable(concrete: ConcreteFunction) -> bool:
+    """Whether the trace may be called here: one that holds tensors of an enclosing trace belongs to that trace."""
+    scope = concrete.scope
+    if scope is None:
+        return True
+    here: Any = context.trace
+    return scope.open and here is not None and (here is scope or any(t is scope for t in here.enclosing()))
+
+
+def fits(concrete: ConcreteFunction, leaves: Sequence[Any]) -> bool:
+    """Whether a trace with symbolic sizes serves tensors of these shapes."""
+    if any(isinstance(x, TensorSpec) for x in leaves):
+        return False
+    wanted = concrete.ir.param_types[: len(leaves)]
+    try:
+        match_shapes(concrete.name, wanted, [type_of_leaf(x) for x in leaves])
+    except (ShapeMismatch, TypeMismatch):
+        return False
+    return True
+
+
+def function(
+    func: Callable[..., Any] | None = None,
+    input_signature: Any = None,
+    autograph: bool = True,
+    jit_compile: bool | None = None,
+    reduce_retracing: bool = False,
+    experimental_implements: str | None = None,
+    experimental_autograph_options: Any = None,
+    experimental_attributes: Any = None,
+    experimental_relax_shapes: bool | None = None,
+    experimental_compile: bool | None = None,
+    experimental_follow_type_hints: bool | None = None,
+) -> Any:
+    """Compiles a function: `@pb.function`, `@pb.function(...)` or `pb.function(f)`.
+
+    Args:
+      input_signature: a `TensorSpec` (or structure of them) for each argument; the function is then traced once.
+      reduce_retracing: after the second shape of an argument, its varying sizes become symbols.
+      autograph, jit_compile, experimental_*: accepted for TensorFlow's sake; everything here is compiled.
+
+    Raises:
+      TypeError: for something that cannot be called, or an input_signature that does not fit the parameters.
+    """
+    reduce = bool(reduce_retracing or experimental_relax_shapes)
+
+    def decorate(f: Callable[..., Any]) -> Function:
+        if isinstance(f, Function):
+            f = f.python_function
+        elif isinstance(f, BoundFunction):
+            f = f.python_function
+        return Function(f, input_signature, reduce)
+
+    return decorate if func is None else decorate(func)
+
+
+__all__ = ["Function", "SymbolicTensor", "function"]

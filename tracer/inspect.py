@@ -1,0 +1,121 @@
+"""A function at each stage of its way to machine code, as text: what `fn.inspect` and `pullback dump` show.
+
+    trace    what the tracer recorded              opt   after the passes that the code generator asks for
+    grad     the function's gradient, simplified   kernels, llvm, asm   what the code generator makes of it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..ir.builder import IRBuilder
+from ..ir.cse import cse
+from ..ir.dce import dce
+from ..ir.dims import Dim
+from ..ir.graph import Block, Function, Value, clone_op
+from ..ir.inline import inline
+from ..ir.printer import highlight, print_function
+from ..ir.reverse import reverse
+from ..ir.simplify import canon
+from .argspec import parse_arguments
+from .concrete import ConcreteFunction
+from .execute import Interpreted, executable, optimised
+
+if TYPE_CHECKING:
+    from .function import Function as CompiledFunction
+
+STAGES = ("trace", "opt", "grad", "kernels", "llvm", "asm")
+
+
+def inspect_function(
+    function: CompiledFunction, args: Sequence[Any], kwargs: Mapping[str, Any], stage: str, grad: Any, color: bool
+) -> str:
+    """See `Function.inspect`."""
+    if stage not in STAGES:
+        raise ValueError(f"unknown stage {stage!r}: choose one of {', '.join(STAGES)}")
+    if len(args) == 1 and isinstance(args[0], str) and not kwargs:
+        args, kwargs = parse_arguments(args[0])
+    concrete = function.get_concrete_function(*args, **kwargs)
+    return inspect_concrete(concrete, stage, grad, color)
+
+
+def inspect_concrete(concrete: ConcreteFunction, stage: str, grad: Any = None, color: bool = False) -> str:
+    """One trace at a stage."""
+    fn = concrete.lean.fn
+    if grad is not None or stage == "grad":
+        fn = gradient(fn, wrt_numbers(fn, concrete, grad), concrete.n_outputs)
+    if stage == "grad":
+        fn = dce(cse(canon(inline(fn))))
+    if stage in ("trace", "grad"):
+        return _ir_text(fn, color)
+    if stage == "opt":
+        return _ir_text(optimised(fn), color)
+    return _code(fn, {} if grad is not None else concrete.lean.donate, stage)
+
+
+def _ir_text(fn: Function, color: bool) -> str:
+    text = print_function(fn)
+    return highlight(text) if color else text
+
+
+def _code(fn: Function, donate: Mapping[int, int], stage: str) -> str:
+    if not fn.is_static:
+        sizes = sorted({s for t in fn.param_types for d in t.shape if isinstance(d, Dim) for s in d.symbols})
+        raise ValueError(f"the stage {stage!r} needs sizes as numbers, found {', '.join(sizes)}: give for example f32[100]")
+    code: Any = executable(fn, (), donate)
+    if isinstance(code, Interpreted):
+        return f"# no machine code: {code.why}\n# the interpreter runs this function\n{print_function(code.fn)}"
+    if stage == "kernels":
+        return str(code.kernels())
+    return str(code.llvm if stage == "llvm" else code.asm())
+
+
+def wrt_numbers(fn: Function, concrete: ConcreteFunction, grad: Any) -> list[int]:
+    """The parameters to differentiate by: a name, a number, several of them, or (None) all float arguments.
+
+    Raises:
+      ValueError: for a name or number that no float parameter has.
+    """
+    names = [p.name for p in fn.params]
+    if grad is None:
+        found = [i for i, t in enumerate(fn.param_types[: concrete.n_args]) if t.dtype.is_differentiable]
+        if not found:
+            raise ValueError(f"{concrete.name} has no argument of a float dtype to differentiate by")
+        return found
+    wanted = list(grad) if isinstance(grad, (list, tuple)) else [grad]
+    out = []
+    for w in wanted:
+        i = int(w) if isinstance(w, int) or str(w).lstrip("-").isdigit() else names.index(w) if w in names else -1
+        if not 0 <= i < len(names):
+            raise ValueError(f"{concrete.name} has no argument {w!r}; its arguments: {', '.join(names) or 'none'}")
+        if not fn.param_types[i].dtype.is_differentiable:
+            raise ValueError(f"argument {names[i]!r} is {fn.param_types[i]}: only float arguments have a gradient")
+        out.append(i)
+    return out
+
+
+def gradient(fn: Function, wrt: Sequence[int], n_outputs: int) -> Function:
+    """The function that computes the gradient of the sum of all outputs: what a tape's `gradient` gives.
+
+    Raises:
+      ValueError: when no output has a float dtype.
+    """
+    outputs = [i for i, t in enumerate(fn.result_types[:n_outputs]) if t.dtype.is_differentiable]
+    if not outputs:
+        raise ValueError(f"{fn.name} has no output of a float dtype to differentiate")
+    back = reverse(fn, wrt, outputs)
+    n = len(fn.params)
+    body = Block()
+    b = IRBuilder(body)
+    mapping: dict[Value, Value] = {p: body.add_param(p.type, p.name) for p in back.params[:n]}
+    for seed in back.params[n:]:
+        one = b.full(seed.type.shape, np.ones((), seed.type.dtype.np), seed.type.dtype)
+        mapping[seed] = one.value
+    body.ops += [clone_op(op, mapping) for op in back.body.ops]
+    return Function(f"{fn.name}_grad", body)
+
+
+__all__ = ["STAGES", "gradient", "inspect_concrete", "inspect_function", "wrt_numbers"]

@@ -1,0 +1,178 @@
+"""The tensor that exists while a function is traced: a type, an IR value and, where known, a static value.
+
+It is a `Tensor` without data. Everything that needs the data raises an error that names the user's line and says
+what to write instead.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from ..ir.dims import Dim
+from ..ir.dtypes import DType
+from ..ir.graph import Loc, Value
+from ..ir.types import TensorType
+from ..runtime.errors import InaccessibleTensorError, OperatorNotAllowedInGraphError
+from ..runtime.location import user_location
+from ..runtime.tensor_shape import TensorShape, known_shape
+from ..runtime.tensor import Tensor
+
+if TYPE_CHECKING:
+    from .trace import Trace
+
+
+class LeakedTensor(InaccessibleTensorError, TypeError):
+    """A tensor of a finished (or another) trace was used: TensorFlow raises a ValueError or a TypeError, by the place."""
+
+
+class SymbolicTensor(Tensor):
+    """A tensor of a trace.
+
+    Attributes:
+      value: the IR value. trace: the trace that it belongs to.
+      static: its value as an array where that is known while tracing (entries may be symbolic sizes), else None.
+      loc: the user's line that made it.
+    """
+
+    __slots__ = ("loc", "static", "trace", "value")
+
+    value: Value
+    trace: Trace
+    static: Any
+    loc: Loc | None
+
+    def __init__(self, value: Value, trace: Trace, static: Any = None, loc: Loc | None = None) -> None:
+        self.value = value
+        self.trace = trace
+        self.static = static
+        self.loc = loc
+
+    @property
+    def type(self) -> TensorType:
+        """The IR type."""
+        return self.value.type
+
+    @property
+    def dtype(self) -> DType:
+        """The element type."""
+        return self.value.type.dtype
+
+    @property
+    def shape(self) -> TensorShape:
+        """The static shape; sizes that are not known yet are None."""
+        return known_shape(self.value.type.shape)
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self.value.type.shape)
+
+    def get_shape(self) -> TensorShape:
+        """The static shape, as the attribute `shape`."""
+        return self.shape
+
+    @property
+    def name(self) -> str:
+        """The name of the value in the IR, or a generic one."""
+        return f"{self.value.name or 'tensor'}:0"
+
+    def _constant_value(self) -> Any:
+        return self.static
+
+    @property
+    def _data(self) -> Any:  # type: ignore[override]  # hides the slot of Tensor: there is no data
+        self._no_value("its value was asked for")
+
+    def _no_value(self, what: str) -> NoReturn:
+        if not self.trace.open:
+            raise self.leaked()
+        raise TypeError(f"{self._line()}: {what}, but {self._describe()} has no value while the function is traced{_REMEDY}")
+
+    def leaked(self) -> LeakedTensor:
+        """The error for a use outside of the trace that made this tensor."""
+        made = f" at {self.loc}" if self.loc else ""
+        return LeakedTensor(
+            f"{self._line()}: {self._describe()} was made{made} while the function '{self.trace.name}' was traced, and "
+            "is used outside of that trace, where it has no value; return it from the function instead of storing it "
+            "in a list, an attribute or a global"
+        )
+
+    def _describe(self) -> str:
+        name = f" '{self.value.name}'" if self.value.name else ""
+        return f"the symbolic tensor{name} {self.value.type}"
+
+    @staticmethod
+    def _line() -> str:
+        return str(user_location() or "<unknown line>")
+
+    def _forbidden(self, use: str, instead: str) -> NoReturn:
+        if not self.trace.open:
+            raise self.leaked()
+        raise OperatorNotAllowedInGraphError(
+            f"{self._line()}: {self._describe()} was used as {use} inside the compiled function '{self.trace.name}'. "
+            f"Control flow on tensors is not supported yet in compiled functions: {instead}, or switch on "
+            "pb.config.run_functions_eagerly(True) to run the Python as written"
+        )
+
+    @property
+    def numpy(self) -> NoReturn:  # type: ignore[override]
+        """Not available: the value is not known yet. Raises AttributeError, as TensorFlow does."""
+        raise AttributeError("numpy")  # goes on to __getattr__, where the text is
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name == "numpy":
+            raise AttributeError(
+                f"{self._line()}: {self._describe()} has no numpy(): its value is not known while the function is "
+                f"traced{_REMEDY}"
+            )
+        super().__getattr__(name)
+
+    def __bool__(self) -> NoReturn:
+        self._forbidden("a Python bool", "use pb.where(condition, a, b) in place of `if`/`and`/`or`/`while`")
+
+    def __iter__(self) -> Any:
+        self._forbidden("an iterable", "use pb.unstack(t), or `for i in range(n)` with a Python int and t[i]")
+
+    def __index__(self) -> NoReturn:
+        self._forbidden("a Python integer (such as the bound of `range`)", "pass a Python int, or t.shape[i]")
+
+    def __len__(self) -> NoReturn:
+        raise TypeError(
+            f"{self._line()}: len() is not defined for {self._describe()}; use t.shape[0] or pb.shape(t)[0]"
+        )
+
+    def __float__(self) -> NoReturn:
+        self._no_value("float() was asked for")
+
+    def __int__(self) -> NoReturn:
+        self._no_value("int() was asked for")
+
+    def __complex__(self) -> NoReturn:
+        self._no_value("complex() was asked for")
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
+        raise NotImplementedError(
+            f"{self._line()}: cannot convert {self._describe()} to a NumPy array: its value is not known while the "
+            "function is traced; use pb functions in place of NumPy's" + _REMEDY
+        )
+
+    def __repr__(self) -> str:
+        shape = ", ".join("None" if isinstance(d, Dim) else str(d) for d in self.value.type.shape)
+        comma = "," if len(self.value.type.shape) == 1 else ""
+        return f"<tf.Tensor '{self.name}' shape=({shape}{comma}) dtype={self.dtype.name}>"
+
+    def __str__(self) -> str:
+        shape = ", ".join("None" if isinstance(d, Dim) else str(d) for d in self.value.type.shape)
+        comma = "," if len(self.value.type.shape) == 1 else ""
+        return f'Tensor("{self.name}", shape=({shape}{comma}), dtype={self.dtype.name})'
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"{self._describe()} cannot be pickled: it has no value while the function is traced")
+
+
+_REMEDY = "; return it from the function, or switch on pb.config.run_functions_eagerly(True) to debug"

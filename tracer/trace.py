@@ -1,0 +1,292 @@
+"""A running trace: public ops called by the user's Python become ops of an IR function.
+
+What the Python reads from outside becomes a parameter: eager tensors (captures), tensors of an enclosing trace, and
+variables. A variable's value is an SSA value that assignments replace; the last one is a result of the function. Each op
+gets the user's line. Small values that are known while tracing (constants, shapes) are carried along, so that they may
+serve as axes, shapes and sizes; a size that is a symbol stays one there.
+
+Sizes that the trace keeps symbolic may have to be equal for an op to make sense. The trace then lets the sizes of the
+call at hand decide: equal ones become one symbol, others become numbers. The function serves calls that fit.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..ir.attrs import resolve_attrs
+from ..ir.builder import new_function
+from ..ir.dims import Dim, DimLike, is_static, symbol
+from ..ir.dims import substitute as substitute_dim
+from ..ir.graph import Function, Op, Value
+from ..ir.infer import SymbolicShapes
+from ..ir.opdef import OpDef, get
+from ..ir.types import TensorType, type_of_array
+from ..runtime.location import user_location
+from ..runtime.tensor import Tensor, wrap
+from ..runtime.variable import Variable
+from .static import FOLD_LIMIT, fold
+from .symbolic import SymbolicTensor
+
+Array = np.ndarray[Any, Any]
+
+
+class VariableState:
+    """A variable as a trace sees it: the parameter it came in as, and its value at this point."""
+
+    __slots__ = ("assigned", "current", "param", "variable")
+
+    def __init__(self, variable: Variable, param: Value) -> None:
+        self.variable = variable
+        self.param = self.current = param
+        self.assigned = False
+
+
+class Trace:
+    """An IR function under construction.
+
+    Attributes:
+      name: the name of the user's function. open: false once the trace is over. outer: the enclosing trace, if any.
+      captures: tensors from outside by id, with their parameters. states: variables by id.
+      created: weak references to the variables that the traced Python made.
+      sizes: what symbols have been replaced by. hints: sizes of the call at hand, by symbol.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        types: Sequence[TensorType],
+        names: Sequence[str],
+        hints: Mapping[str, int],
+        outer: Trace | None = None,
+        may_create: bool = True,
+    ) -> None:
+        self.name = name
+        self.open = True
+        self.outer = outer
+        self.may_create = may_create
+        self.function, self.builder = new_function(name, types, names)
+        self.arguments = tuple(self.function.params)
+        self.captures: dict[int, tuple[Tensor, Value]] = {}
+        self.states: dict[int, VariableState] = {}
+        self.created: list[weakref.ref[Variable]] = []
+        self.sizes: dict[str, DimLike] = {}
+        self.hints = dict(hints)
+        self.callees: dict[int, Function] = {}
+
+    # ------------------------------------------------------------ what the runtime calls
+    def apply(self, op: OpDef, xs: Sequence[Tensor], attrs: dict[str, Any]) -> Any:
+        """Records an op. One symbolic tensor back, or a tuple of them."""
+        outs = self.emit(op, xs, attrs)
+        return outs[0] if len(outs) == 1 else tuple(outs)
+
+    def constant(self, array: Array) -> Tensor:
+        """A symbolic tensor of known value."""
+        value = np.array(array, order="C")
+        value.setflags(write=False)
+        return self.emit(get("constant"), (), {"value": value})[0]
+
+    def read_variable(self, variable: Variable) -> Tensor:
+        """The variable's value at this point of the program; a new tensor each time, so that tapes can tell reads apart."""
+        return SymbolicTensor(self._state(variable).current, self, None, user_location())
+
+    def assign_variable(self, variable: Variable, value: Tensor) -> None:
+        """From here on the variable has the value."""
+        state = self._state(variable)
+        state.current = self.value_of(value)
+        state.assigned = True
+
+    def new_variable(self, variable: Variable, initial: Tensor) -> Tensor:
+        """The start value of a variable that the traced Python makes.
+
+        Raises:
+          ValueError: when it is not the function's first trace, or the value depends on the function's arguments.
+        """
+        line = user_location() or "<unknown line>"
+        if not self.may_create:
+            raise ValueError(
+                f"{line}: '{self.name}' tried to create a Variable on a call that is not its first. A compiled function "
+                "may create variables only the first time it is traced: create the Variable outside of the function, "
+                "or keep it (`if self.v is None: self.v = pb.Variable(...)`)"
+            )
+        self.created.append(weakref.ref(variable))
+        if not isinstance(initial, SymbolicTensor):
+            return initial
+        return wrap(np.array(self.evaluate(self.value_of(initial)), order="C"))
+
+    # ------------------------------------------------------------ ops
+    def emit(self, op: OpDef, xs: Sequence[Tensor], attrs: dict[str, Any]) -> list[SymbolicTensor]:
+        """Records an op; a symbolic tensor for each result."""
+        loc = user_location()
+        values = [self.value_of(x) for x in xs]
+        self.builder.loc = loc
+        while True:
+            try:
+                results = self.builder.emit(op, values, attrs)
+                break
+            except SymbolicShapes as e:
+                if not self._decide(e.symbols):
+                    raise
+                attrs = resolve_attrs(attrs, self.sizes)
+        statics = fold(op, attrs, [self.static_of(x) for x in xs], values, results)
+        return [SymbolicTensor(v, self, s, loc) for v, s in zip(results, statics, strict=True)]
+
+    def call(self, fn: Function, xs: Sequence[Tensor]) -> list[SymbolicTensor]:
+        """Records a call of another IR function."""
+        fn = self.callees.setdefault(id(fn), fn)
+        values = [self.value_of(x) for x in xs]
+        for param, value in zip(fn.params, values, strict=True):
+            for d, v in zip(param.type.shape, value.type.shape, strict=True):
+                if is_static(d) and not is_static(v):
+                    self._decide(v.symbols if isinstance(v, Dim) else frozenset())
+        self._unify_call(fn, values)
+        return self.emit(get("call"), xs, {"callee": fn})
+
+    def _unify_call(self, fn: Function, values: Sequence[Value]) -> None:
+        """Makes sizes equal that the callee needs equal."""
+        seen: dict[DimLike, DimLike] = {}
+        for param, value in zip(fn.params, values, strict=True):
+            for d, v in zip(param.type.shape, value.type.shape, strict=True):
+                known = substitute_dim(seen.setdefault(d, v), self.sizes)
+                now = substitute_dim(v, self.sizes)
+                if known != now:
+                    symbols = {s for x in (known, now) if isinstance(x, Dim) for s in x.symbols}
+                    self._decide(frozenset(symbols))
+
+    # ------------------------------------------------------------ values
+    def value_of(self, x: Tensor) -> Value:
+        """The IR value of a tensor; one from outside becomes a parameter.
+
+        Raises:
+          LeakedTensor: for a symbolic tensor of a trace that is over.
+        """
+        if isinstance(x, SymbolicTensor):
+            if x.trace is self:
+                return x.value
+            if not (x.trace.open and any(x.trace is t for t in self.enclosing())):
+                raise x.leaked()
+        found = self.captures.get(id(x))
+        if found is None:
+            type = x.type if isinstance(x, SymbolicTensor) else type_of_array(x._data)
+            param = self.function.body.add_param(type, x.value.name if isinstance(x, SymbolicTensor) else "captured")
+            found = self.captures[id(x)] = (x, param)
+        return found[1]
+
+    def enclosing(self) -> Iterator[Trace]:
+        """The traces around this one, innermost first."""
+        t = self.outer
+        while t is not None:
+            yield t
+            t = t.outer
+
+    def static_of(self, x: Tensor) -> Any:
+        """What is known of a tensor's value while tracing: a small array, whose entries may be symbolic sizes, or None."""
+        if isinstance(x, SymbolicTensor):
+            static = x.static
+            if static is not None and self.sizes and static.dtype == object:
+                static = x.static = substitute_sizes(static, self.sizes)
+            return static
+        return x._data if x._data.size <= FOLD_LIMIT else None
+
+    def _state(self, variable: Variable) -> VariableState:
+        state = self.states.get(id(variable))
+        if state is None:
+            type = TensorType(variable.dtype, self._variable_shape(variable))
+            name = variable.name.rsplit("/", 1)[-1].split(":")[0]
+            state = self.states[id(variable)] = VariableState(variable, self.function.body.add_param(type, name))
+        return state
+
+    def _variable_shape(self, variable: Variable) -> tuple[DimLike, ...]:
+        """The variable's shape; sizes that assignments may change are symbols."""
+        shape: list[DimLike] = []
+        for declared, actual in zip(variable.shape.as_list(), variable._data.shape, strict=True):
+            if declared is None:
+                name = f"v{len(self.hints)}"
+                self.hints[name] = actual
+                shape.append(symbol(name))
+            else:
+                shape.append(declared)
+        return tuple(shape)
+
+    def evaluate(self, value: Value) -> Array:
+        """The value of an expression that does not depend on the function's arguments. Raises ValueError otherwise."""
+        owner = value.owner
+        if isinstance(owner, Op):
+            if owner.regions or owner.kind.effect:
+                raise self._depends()
+            out = owner.kind.eager(owner.attrs, *[self.evaluate(v) for v in owner.operands])
+            return np.asarray(out if len(owner.results) == 1 else out[owner.results.index(value)])
+        for tensor, param in self.captures.values():
+            if param is value and not isinstance(tensor, SymbolicTensor):
+                return tensor._data
+        for state in self.states.values():
+            if state.param is value:
+                return np.asarray(state.variable._data)
+        raise self._depends()
+
+    def _depends(self) -> ValueError:
+        return ValueError(
+            f"{user_location()}: the initial value of a Variable made in '{self.name}' depends on the function's "
+            "arguments; give a value that is known when the function is traced, such as pb.zeros(shape)"
+        )
+
+    # ------------------------------------------------------------ symbolic sizes
+    def _decide(self, symbols: frozenset[str]) -> bool:
+        """Lets the sizes of the call at hand settle what the symbols have to do with each other; False when it cannot."""
+        order = list(self.hints)
+        open_symbols = sorted(symbols - self.sizes.keys(), key=lambda s: (order.index(s) if s in order else len(order), s))
+        known = {s: self.hints[s] for s in open_symbols if s in self.hints}
+        new: dict[str, DimLike] = {}
+        first: dict[int, str] = {}
+        for s, size in known.items():
+            if first.setdefault(size, s) != s:
+                new[s] = Dim({(first[size],): 1}, {})
+        if not new and known:
+            new = dict(known)
+        if not known and len(open_symbols) > 1:
+            new = {s: Dim({(open_symbols[0],): 1}, {}) for s in open_symbols[1:]}
+        self._substitute(new)
+        return bool(new)
+
+    def _substitute(self, new: Mapping[str, DimLike]) -> None:
+        """Replaces symbols everywhere in the trace."""
+        self.sizes = {k: substitute_dim(v, new) for k, v in self.sizes.items()} | dict(new)
+        for p in self.function.params:
+            p.type = p.type.substitute(new)
+        for op in self.function.body.walk():
+            op.attrs = resolve_attrs(op.attrs, new)
+            for r in op.results:
+                r.type = r.type.substitute(new)
+
+    # ------------------------------------------------------------ the end
+    def finish(self, outputs: Sequence[Tensor]) -> Function:
+        """Ends the function: its results are the outputs, then the final values of assigned variables."""
+        values = [self.value_of(t) for t in outputs] + [s.current for s in self.assigned()]
+        params = self.function.params
+        captured = [p for _, p in self.captures.values()]
+        held = [s.param for s in self.states.values()]
+        params[:] = [*self.arguments, *captured, *held]
+        self.builder.loc = None
+        self.builder.ret(values)
+        return self.function
+
+    def assigned(self) -> list[VariableState]:
+        """The variables that were assigned to, in the order of first use."""
+        return [s for s in self.states.values() if s.assigned]
+
+    def close(self) -> None:
+        """The trace is over: its tensors are of no use any more, and nothing from outside is kept alive by them."""
+        self.open = False
+        self.captures, self.states, self.callees = {}, {}, {}
+        self.created = []
+
+
+def substitute_sizes(array: Array, sizes: Mapping[str, DimLike]) -> Array:
+    """An array of symbolic sizes with symbols replaced."""
+    out = np.empty(array.shape, object)
+    for i, d in enumerate(array.reshape(-1)):
+        out.flat[i] = substitute_dim(d, sizes)
+    return out
