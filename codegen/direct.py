@@ -34,6 +34,7 @@ class DirectCall:
         self._variables = variables
         self._on_error = on_error
         outs = {r.index: k for k, r in enumerate(spec.results) if r.kind == "out"}
+        self._ins_array, self._outs_array = (ctypes.c_void_p * len(part) for part in (spec.params, spec.results))
         self._outs = [outs[index] for index in sorted(outs)]
 
     def run(self, args: Sequence[Array]) -> list[Array]:
@@ -60,9 +61,9 @@ class DirectCall:
             raise TypeError(f"compiled for {len(spec.params)} inputs, found {len(ins)}")
         ready = [_ready(array, param, i) for i, (array, param) in enumerate(zip(ins, spec.params, strict=True))]
         outs = [np.empty(r.shape, r.dtype) for r in spec.results]
-        scratch = np.empty(spec.scratch + 64, np.uint8)
-        aligned = -(-_address(scratch) // 64) * 64
-        status = self._main(_pointers(ready), _pointers(outs), aligned)
+        scratch = np.empty(spec.scratch + 64, np.uint8) if spec.scratch else None
+        aligned = None if scratch is None else -(-_address(scratch) // 64) * 64
+        status = self._main(self._ins_array(*map(_address, ready)), self._outs_array(*map(_address, outs)), aligned)
         if status:
             self._fail(status)
         return outs
@@ -78,10 +79,6 @@ def _address(array: Array) -> int:
     return found
 
 
-def _pointers(arrays: Sequence[Array]) -> Any:
-    return (ctypes.c_void_p * max(len(arrays), 1))(*[_address(a) for a in arrays])
-
-
 def _ready(array: Array, param: ParamSpec, position: int) -> Array:
     """The array itself, or a C-contiguous aligned copy of it."""
     if param.kind == "float":
@@ -89,4 +86,7 @@ def _ready(array: Array, param: ParamSpec, position: int) -> Array:
     if not isinstance(array, np.ndarray) or array.dtype != param.dtype or array.shape != param.shape:
         found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
         raise TypeError(f"input {position} is {found}, compiled for {param.dtype} {param.shape}")
+    flags = array.flags
+    if flags.c_contiguous and flags.aligned:
+        return array
     return np.require(array, param.dtype, ["C_CONTIGUOUS", "ALIGNED"])
