@@ -14,6 +14,7 @@ from .. import (
     convert_to_tensor,
     expand_dims,
     log,
+    math,
     maximum,
     nn,
     reduce_mean,
@@ -25,7 +26,7 @@ from .. import (
 )
 
 EPSILON = 1e-7                   # keeps probabilities away from 0 and 1
-REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "none", None)
+REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
 
 LossFunction = Callable[..., Tensor]
 
@@ -126,11 +127,18 @@ def sparse_categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool 
     return nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
 
 
+mse = MSE = mean_squared_error
+mae = MAE = mean_absolute_error
+kld = KLD = kl_divergence
+logcosh = log_cosh
+
+
 class Loss:
     """Base of losses: `loss(y_true, y_pred, sample_weight=None)`.
 
-    reduction: "sum_over_batch_size" (the mean of all values, also with weights), "mean" (weighted mean), "sum", or
-    None, which gives a value per example. Subclasses define `call(y_true, y_pred)`.
+    reduction: "sum_over_batch_size" or "mean", the sum over the number of values, also with weights;
+    "mean_with_sample_weight", the sum over the sum of weights; "sum"; None, which gives a value per example.
+    Subclasses define `call(y_true, y_pred)`.
     """
 
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
@@ -158,8 +166,8 @@ class Loss:
         total = reduce_sum(losses)
         if self.reduction == "sum":
             return total
-        if self.reduction == "mean" and weights is not None:
-            return total / reduce_sum(weights + 0.0 * losses)
+        if self.reduction == "mean_with_sample_weight" and weights is not None:
+            return math.divide_no_nan(total, reduce_sum(weights))
         return total / cast(size(losses), losses.dtype)
 
 

@@ -6,7 +6,21 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from .. import Tensor, Variable, argmax, cast, convert_to_tensor, equal, reduce_sum, size, squeeze, where
+from .. import (
+    Tensor,
+    Variable,
+    argmax,
+    broadcast_to,
+    cast,
+    convert_to_tensor,
+    equal,
+    math,
+    reduce_mean,
+    reduce_sum,
+    shape,
+    size,
+    squeeze,
+)
 from . import losses
 
 
@@ -41,6 +55,27 @@ class Metric:
         return self.result()
 
 
+def per_example(values: Any, sample_weight: Any, reduce: Callable[..., Tensor]) -> tuple[Tensor, Tensor | None]:
+    """Values times weights, and the weights, with every axis but the first reduced, as Keras 3 does.
+
+    Weights of fewer axes apply to values reduced to that many axes first.
+    """
+    values = cast(values, "float32")
+    weights = None
+    if sample_weight is not None:
+        weights = cast(sample_weight, "float32")
+        rank = len(weights.shape)
+        if len(values.shape) > rank:
+            values = reduce(values, axis=list(range(rank, len(values.shape))))
+        weights = broadcast_to(weights, shape(values))
+        values = values * weights
+        if rank > 1:
+            weights = reduce(weights, axis=list(range(1, rank)))
+    if len(values.shape) > 1:
+        values = reduce(values, axis=list(range(1, len(values.shape))))
+    return values, weights
+
+
 class Sum(Metric):
     """The sum of all values, each times its weight."""
 
@@ -49,34 +84,27 @@ class Sum(Metric):
         self.total = self.add_variable("total")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        values = cast(values, "float32")
-        weighted = values if sample_weight is None else values * cast(sample_weight, "float32")
-        self.total.assign_add(reduce_sum(weighted))
+        values, _ = per_example(values, sample_weight, reduce_sum)
+        self.total.assign_add(reduce_sum(values))
 
     def result(self) -> Tensor:
         return self.total.read_value()
 
 
 class Mean(Metric):
-    """The weighted mean of all values; 0 before the first."""
+    """The weighted mean over all examples, each counting with the mean of its values; 0 before the first."""
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__(name)
         self.total, self.count = self.add_variable("total"), self.add_variable("count")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        values = cast(values, "float32")
-        if sample_weight is None:
-            self.total.assign_add(reduce_sum(values))
-            self.count.assign_add(cast(size(values), "float32"))
-            return
-        weights = cast(sample_weight, "float32") + 0.0 * values          # the weights, broadcast to the values
-        self.total.assign_add(reduce_sum(values * weights))
-        self.count.assign_add(reduce_sum(weights))
+        values, weights = per_example(values, sample_weight, reduce_mean)
+        self.total.assign_add(reduce_sum(values))
+        self.count.assign_add(cast(size(values), "float32") if weights is None else reduce_sum(weights))
 
     def result(self) -> Tensor:
-        count = self.count.read_value()
-        return where(equal(count, 0.0), 0.0, self.total / where(equal(count, 0.0), 1.0, count))
+        return math.divide_no_nan(self.total.read_value(), self.count.read_value())
 
 
 class MeanOfFunction(Mean):
@@ -104,19 +132,19 @@ def matches(y_true: Any, y_pred: Any) -> Tensor:
     return cast(equal(t, p), "float32")
 
 
-def binary_matches(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
+def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
     """1 where y_pred is on the side of the threshold that y_true (0 or 1) says."""
     t, p = losses.prepare(y_true, y_pred)
     return cast(equal(t, cast(p > threshold, p.dtype)), "float32")
 
 
-def categorical_matches(y_true: Any, y_pred: Any) -> Tensor:
+def categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     """1 for every example whose largest score is where y_true is largest."""
     hits = equal(argmax(convert_to_tensor(y_true), axis=-1), argmax(convert_to_tensor(y_pred), axis=-1))
     return cast(hits, "float32")
 
 
-def sparse_categorical_matches(y_true: Any, y_pred: Any) -> Tensor:
+def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     """1 for every example whose largest score is at its class number."""
     found = argmax(convert_to_tensor(y_pred), axis=-1)
     return cast(equal(class_numbers(y_true, len(found.shape)), cast(found, "int64")), "float32")
@@ -133,21 +161,21 @@ class BinaryAccuracy(MeanOfFunction):
     """How often a probability is on the right side of the threshold."""
 
     def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
-        super().__init__(binary_matches, name, threshold=threshold)
+        super().__init__(binary_accuracy, name, threshold=threshold)
 
 
 class CategoricalAccuracy(MeanOfFunction):
     """How often the largest score is at the class that y_true, one-hot, says."""
 
     def __init__(self, name: str | None = None) -> None:
-        super().__init__(categorical_matches, name)
+        super().__init__(categorical_accuracy, name)
 
 
 class SparseCategoricalAccuracy(MeanOfFunction):
     """How often the largest score is at the class whose number y_true is."""
 
     def __init__(self, name: str | None = None) -> None:
-        super().__init__(sparse_categorical_matches, name)
+        super().__init__(sparse_categorical_accuracy, name)
 
 
 class MeanSquaredError(MeanOfFunction):
