@@ -100,6 +100,17 @@ class Elementwise(OpDef):
         return out
 
 
+class Expanded(Elementwise):
+    """An elementwise op without a machine form: `formula(b, *xs)` makes it of simpler ones."""
+
+    lowering: str | None = None
+    formula: Callable[..., Any]
+
+    def expand(self, b: Any, attrs: Attrs, xs: Sequence[Any]) -> Any:
+        """The formula."""
+        return self.formula(b, *xs)
+
+
 class Where(Elementwise):
     """`where(condition, x, y)`: the condition is bool, the branches have one dtype."""
 
@@ -156,9 +167,14 @@ def elementwise(
     result: str = "same",
     summary: str = "",
     cls: type[Elementwise] = Elementwise,
+    formula: Callable[..., Any] | None = None,
 ) -> Elementwise:
-    """Declares an elementwise op and puts it into the table; the parameters are those of `Elementwise`."""
-    op = cls(name, fn, partials, types, result, summary)
+    """Declares an elementwise op and puts it into the table; for the parameters see `Elementwise` and `Expanded`."""
+    if formula is None:
+        op = cls(name, fn, partials, types, result, summary)
+    else:
+        op = Expanded(name, fn, partials, types, result, summary)
+        op.lowering, op.formula = None, formula
     register(op)
     return op
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from . import expansions
+from .builder import RAW
 from .derive import zero
 from .elementwise import elementwise
 
@@ -42,14 +44,9 @@ def _elu(x: Any) -> Any:
     return np.where(x > 0, x, np.expm1(np.minimum(x, x.dtype.type(0))))
 
 
-def _via_float64(fn: Any) -> Any:
-    """A function of one Python float, over arrays of any float dtype."""
-    over = np.frompyfunc(fn, 1, 1)
-
-    def apply(x: Any) -> Any:
-        return np.asarray(over(np.asarray(x, np.float64)), np.float64).astype(x.dtype)
-
-    return apply
+def _in_float64(formula: Any) -> Any:
+    """A formula over ops as a NumPy function, worked out in f64."""
+    return lambda x: np.asarray(formula(RAW, np.asarray(x, np.float64))).astype(x.dtype)
 
 
 # ---------------------------------------------------------------- powers, exponentials, logarithms
@@ -67,29 +64,50 @@ elementwise("tan", np.tan, (lambda b, g, y, x: g * (1.0 + y * y),), summary="tan
 elementwise("sinh", np.sinh, (lambda b, g, y, x: g * b.cosh(x),), summary="hyperbolic sine")
 elementwise("cosh", np.cosh, (lambda b, g, y, x: g * b.sinh(x),), summary="hyperbolic cosine")
 elementwise("tanh", np.tanh, (lambda b, g, y, x: g * (1.0 - y * y),), summary="hyperbolic tangent")
-elementwise("asin", np.arcsin, (lambda b, g, y, x: g / b.sqrt(1.0 - x * x),), summary="inverse of sin")
-elementwise("acos", np.arccos, (lambda b, g, y, x: -(g / b.sqrt(1.0 - x * x)),), summary="inverse of cos")
-elementwise("atan", np.arctan, (lambda b, g, y, x: g / (1.0 + x * x),), summary="inverse of tan")
-elementwise("asinh", np.arcsinh, (lambda b, g, y, x: g / b.cosh(y),), summary="inverse of sinh")
-elementwise("acosh", np.arccosh, (lambda b, g, y, x: g / b.sinh(y),), summary="inverse of cosh")
-elementwise("atanh", np.arctanh, (lambda b, g, y, x: g / (1.0 - x * x),), summary="inverse of tanh")
+elementwise(
+    "asin", np.arcsin, (lambda b, g, y, x: g / b.sqrt(1.0 - x * x),),
+    summary="inverse of sin", formula=expansions.asin,
+)  # fmt: skip
+elementwise(
+    "acos", np.arccos, (lambda b, g, y, x: -(g / b.sqrt(1.0 - x * x)),),
+    summary="inverse of cos", formula=expansions.acos,
+)  # fmt: skip
+elementwise(
+    "atan", np.arctan, (lambda b, g, y, x: g / (1.0 + x * x),),
+    summary="inverse of tan", formula=expansions.atan,
+)  # fmt: skip
+elementwise(
+    "asinh", np.arcsinh, (lambda b, g, y, x: g / b.cosh(y),),
+    summary="inverse of sinh", formula=expansions.asinh,
+)  # fmt: skip
+elementwise(
+    "acosh", np.arccosh, (lambda b, g, y, x: g / b.sinh(y),),
+    summary="inverse of cosh", formula=expansions.acosh,
+)  # fmt: skip
+elementwise(
+    "atanh", np.arctanh, (lambda b, g, y, x: g / (1.0 - x * x),),
+    summary="inverse of tanh", formula=expansions.atanh,
+)  # fmt: skip
 elementwise(
     "atan2",
     np.arctan2,
     (lambda b, g, r, y, x: g * (x / (x * x + y * y)), lambda b, g, r, y, x: -(g * (y / (x * x + y * y)))),
     summary="the angle of the point (second operand, first operand)",
+    formula=expansions.atan2,
 )
 elementwise(
     "erf",
-    _via_float64(math.erf),
+    _in_float64(expansions.erf),
     (lambda b, g, y, x: g * (_TWO_OVER_ROOT_PI * b.exp(-(x * x))),),
     summary="error function",
+    formula=expansions.erf,
 )
 elementwise(
     "erfc",
-    _via_float64(math.erfc),
+    _in_float64(expansions.erfc),
     (lambda b, g, y, x: g * (-_TWO_OVER_ROOT_PI * b.exp(-(x * x))),),
     summary="1 - erf(x), exact for large x",
+    formula=expansions.erfc,
 )
 
 # ---------------------------------------------------------------- activations
