@@ -75,7 +75,7 @@ def train(tf: Any, name: str, compiled: bool = False) -> Any:
         with tf.GradientTape() as tape:
             w, u, c = variables
             loss = tf.reduce_sum(tf.sin(x @ w)) + tf.reduce_sum(tf.square(x * u + c))
-        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))  # noqa: B905  (TF's zip has no strict)
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return loss
 
     if compiled:
