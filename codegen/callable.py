@@ -55,10 +55,17 @@ def _vectorcall_base() -> type:
     make = ctypes.pythonapi.PyType_FromSpec
     make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p]
     made: type = make(ctypes.byref(spec))
-    return made
+    return made if made.__basicsize__ == at.header + 8 else object
 
 
-class NativeCallable(_vectorcall_base()):  # type: ignore[misc]
+try:
+    _BASE = _vectorcall_base()
+except (AttributeError, TypeError, SystemError):  # a CPython that lacks or refuses something: stay in Python
+    _BASE = object
+NATIVE = _BASE is not object
+
+
+class NativeCallable(_BASE):  # type: ignore[misc, valid-type]
     """Base of callables with a swappable native entry. Subclasses define `_slow_call(*args, **kwargs)`."""
 
     __slots__ = (ENTRY_SLOT,)
@@ -78,7 +85,7 @@ class NativeCallable(_vectorcall_base()):  # type: ignore[misc]
 def _allow_vectorcall(cls: type) -> None:
     """Set the flag that lets CPython use the pointer: 3.11 does not hand it down to Python classes, and no version
     does where `__call__` is defined. A class with a `__call__` of its own keeps that."""
-    if layout() is None or cls.__call__ is not NativeCallable.__call__:
+    if not NATIVE or cls.__call__ is not NativeCallable.__call__:
         return
     flags = cls.__flags__
     offset = _flags_offset()
@@ -111,7 +118,7 @@ def install(target: NativeCallable, entry: Any) -> None:
     unavailable, any callable. The object keeps it alive; one that is replaced while it runs is freed afterwards.
     """
     at = layout()
-    if at is None:
+    if at is None or not NATIVE:
         target._entry = entry
         return
     from .entry import native_thunk
@@ -127,7 +134,7 @@ def install(target: NativeCallable, entry: Any) -> None:
 def reset(target: NativeCallable) -> None:
     """Calls of `target` go to `_slow_call` again."""
     at = layout()
-    if at is not None:
+    if at is not None and NATIVE:
         ctypes.c_void_p.from_address(id(target) + at.header).value = None
     target._entry = None
 

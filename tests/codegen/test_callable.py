@@ -154,6 +154,7 @@ def test_weak_references_and_attributes() -> None:
         Slotted().other = 1  # type: ignore[attr-defined]
 
 
+@needs_native
 def test_copying_and_pickling_do_not_copy_code() -> None:
     f = Slotted()
     for attempt in (copy.copy, copy.deepcopy, pickle.dumps):

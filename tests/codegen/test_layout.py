@@ -83,7 +83,8 @@ def test_a_wrong_offset_fails_the_check(field: str) -> None:
 
 def ask(code: str, **environment: str) -> str:
     run = subprocess.run([sys.executable, "-c", f"from pullback.codegen.layout import *\n{code}"], check=True,
-                         capture_output=True, text=True, env={**os.environ, **environment})
+                         capture_output=True, text=True,
+                         env={**os.environ, "PULLBACK_NATIVE_ENTRY": "1", **environment})
     return run.stdout.strip()
 
 
