@@ -1,0 +1,111 @@
+"""From a static IR function to an `Executable`: plan, write the module, compile, load."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..ir.graph import Function
+from . import describe
+from .errors import Unsupported, index_error
+from .fusion import plan
+from .jit import Library, compile_module
+from .lowering import lower
+from .module import Module, ModuleWriter
+
+Array = np.ndarray[Any, Any]
+OPT_LEVEL = 1
+
+
+class Executable:
+    """Machine code for one function.
+
+    Attributes:
+      fn: the IR that was compiled (after last rewrites). library: the code; its symbol `main` is
+      `i32 main(ptr ins, ptr outs, ptr scratch)`. scratch_bytes: size of the arena, to be aligned to 64.
+      donate: result -> parameter whose memory the result may be given. work: a rough time in ns.
+    """
+
+    def __init__(self, fn: Function, module: Module, library: Library, donate: Mapping[int, int], text: str) -> None:
+        self.fn = fn
+        self.library = library
+        self.scratch_bytes = module.memory.scratch
+        self.donate = dict(donate)
+        self.kernels = text
+        self.work = describe.work(module, fn)
+        self._keep = module.keep
+
+    @property
+    def llvm(self) -> str:
+        """The LLVM text."""
+        return self.library.llvm
+
+    def asm(self) -> str:
+        """The assembly."""
+        return self.library.asm()
+
+    def error(self, status: int) -> Exception:
+        """The error for a status that `main` returned."""
+        op = self.fn.body.ops[status - 1]
+        return index_error(op, status)
+
+    @cached_property
+    def _main(self) -> Any:
+        return self.library.function("main", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+
+    def run(self, ins: Sequence[Array], outs: Sequence[Array] | None = None) -> list[Array]:
+        """Calls the function through ctypes.
+
+        Args:
+          ins: C-contiguous arrays of the parameters' dtypes and shapes.
+          outs: arrays for the results; fresh ones by default. A result that may take a parameter's memory (`donate`) may
+            be given that parameter's array.
+
+        Raises:
+          InvalidArgumentError: an index was out of range.
+        """
+        for x, p in zip(ins, self.fn.params, strict=True):
+            if x.dtype != p.type.dtype.np or x.shape != p.type.shape or not x.flags.c_contiguous:
+                raise TypeError(f"found an array {x.dtype}{list(x.shape)}, the parameter is {p.type} (C-contiguous)")
+        if outs is None:
+            outs = [np.empty(t.shape, t.dtype.np) for t in self.fn.result_types]
+        scratch = np.empty(self.scratch_bytes + 64, np.uint8)
+        start = scratch.ctypes.data
+        status = self._main(_table(ins), _table(outs), start + -start % 64)
+        if status:
+            raise self.error(status)
+        return list(outs)
+
+
+def _table(arrays: Sequence[Array]) -> Any:
+    return (ctypes.c_void_p * max(1, len(arrays)))(*[a.ctypes.data for a in arrays])
+
+
+def compile_function(
+    fn: Function, *, donate: Mapping[int, int] | None = None, contract: bool = False, opt: int | None = None
+) -> Executable:
+    """Compiles a static function that went through `pipeline.optimise`.
+
+    Args:
+      donate: result index -> parameter index whose buffer the result may overwrite; the code is right whether or not
+        the caller gives both the same memory.
+      contract: allows the machine to fuse products and sums of the user's arithmetic.
+      opt: the code generator's level, 0 to 3.
+
+    Raises:
+      Unsupported: an op or dtype has no machine form, or a size is not known.
+    """
+    if not fn.is_static:
+        raise Unsupported(None, f"function @{fn.name} has symbolic sizes: specialise it first")
+    for op in fn.body.ops:
+        if op.regions or op.kind.effect or op.kind.name == "call":
+            raise Unsupported(op, "there is no compiled form of this op yet")
+    lowered = lower(fn)
+    steps = plan(lowered)
+    module = ModuleWriter(steps, donate or {}, contract).write()
+    library = compile_module(module.text, module.symbols, opt=OPT_LEVEL if opt is None else opt)
+    return Executable(lowered, module, library, donate or {}, describe.describe(steps, module))

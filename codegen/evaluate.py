@@ -1,0 +1,326 @@
+"""Elements as code: the value of any inlined expression at a position, written into the right scope.
+
+`Evaluator.value(v, at, scope)` recurses from a value to the buffers, scalars and constants it is made of. Each
+piece of code lands in the outermost loop in which its operands exist; asking again for the same element is free. Loads choose
+between a scalar, a vector, a reversed vector and a gather by the stride of the vector level in the address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ..ir.graph import Op, Value
+from . import access, scalar
+from .access import Bound, Guard
+from .emitter import Reg
+from .errors import Unsupported
+from .index_map import At, Dyn, Index, Quot, Var, bounds
+from .plan import Leaf, Plan, Root, is_literal
+from .scope import Scope, Val
+from .sources import literal, source
+
+Stored = Mapping[Leaf, Root]
+
+
+def dtype_of(v: Value) -> str:
+    """The short dtype name of a value. Raises Unsupported where code has no form for it."""
+    short = v.type.dtype.short
+    if short not in scalar.ELEMENT:
+        raise Unsupported(v.owner if isinstance(v.owner, Op) else None, f"dtype {v.type.dtype.name} has no compiled form")
+    return short
+
+
+class Evaluator:
+    """Writes expressions of one function.
+
+    Args:
+      pointer: the operand text of a buffer's address. number: the register of a 0-d value.
+      status: the text of a pointer to the i32 that index checks set, made at the first check.
+      vector: the level that lanes run along, or None.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        pointer: Callable[[Value], str],
+        number: Callable[[Value], Val],
+        status: Callable[[], str],
+        vector: int | None = None,
+    ) -> None:
+        self.plan = plan
+        self.pointer = pointer
+        self.number = number
+        self.status = status
+        self.vector = vector
+        self.order: Mapping[int, int] = {}  # level -> depth
+        self.stored: Stored = {}
+
+    # -- values ------------------------------------------------------------------------------------------------------
+
+    def root(self, root: Root, scope: Scope) -> Val:
+        """What a root stores or takes in at its point."""
+        if root.source is not root.target:
+            return self.value(root.source, root.at, scope)
+        key = (root.source, root.at, ())
+        hit = scope.find(key)
+        return scope.keep(key, self.define(root.source, root.at, scope, ())) if hit is None else hit
+
+    def value(self, v: Value, at: At, scope: Scope, guard: Guard = ()) -> Val:
+        """The element `v[at]`; where `guard` does not hold, some element or other, without touching memory outside."""
+        if not v.type.shape:
+            return self.number(v) if not is_literal(v) else literal(v)
+        key = (v, at, guard)
+        hit = scope.find(key)
+        if hit is None:
+            hit = scope.keep(key, self._value(v, at, scope, guard))
+        return hit
+
+    def _value(self, v: Value, at: At, scope: Scope, guard: Guard) -> Val:
+        owner = self.plan.owner.get(v)
+        if owner is None:
+            return self.define(v, at, scope, guard)
+        position = access.address(at, access.shape_of(v))
+        root = self.stored.get(Leaf(owner, position))
+        if root is None:
+            return self.load(owner, position, scope, guard)
+        return self.root(root, scope)
+
+    def define(self, v: Value, at: At, scope: Scope, guard: Guard) -> Val:
+        """The element computed by the op that makes `v`."""
+        op = v.owner
+        assert isinstance(op, Op)
+        f = access.form(op)
+        if f == access.ELEMENTWISE:
+            return self._elementwise(op, [self.value(p.value, p.at, scope, guard) for p in access.parts(op, at)], scope)
+        if f in (access.MAP, access.GATHER):
+            (part,) = access.parts(op, at)
+            return self.value(part.value, part.at, scope, guard)
+        if f == access.CHOICE:
+            return self._choice(op, at, scope, guard)
+        if f == access.SOURCE:
+            return source(self, op, at, scope)
+        raise Unsupported(op, "there is no compiled form of this op")
+
+    def _elementwise(self, op: Op, operands: list[Val], scope: Scope) -> Val:
+        depth = max((x.depth for x in operands), default=-1)
+        wide = any(x.wide for x in operands)
+        where = scope.at(depth)
+        regs = [self.spread(x, scope).reg if wide else x.reg for x in operands]
+        out, taken = dtype_of(op.results[0]), dtype_of(op.operands[-1])
+        try:
+            reg = scalar.lower(where.emitter(wide), op.kind.name, regs, out, in_dtype=taken, attrs=op.attrs)
+        except TypeError as e:
+            raise Unsupported(op, str(e)) from None
+        return Val(reg, depth, wide)
+
+    def spread(self, x: Val, scope: Scope) -> Val:
+        """The value in every lane."""
+        if x.wide or self.vector is None:
+            return x
+        if not x.reg.text.startswith("%"):
+            return Val(scope.wide.splat(x.reg), x.depth, True)
+        hit = scope.find(x)
+        if hit is None:
+            hit = scope.keep(x, Val(scope.at(x.depth).wide.splat(x.reg), x.depth, True))
+        return hit
+
+    def apply(self, opcode: Callable[..., Reg], scope: Scope, *operands: Val) -> Val:
+        """An emitter's method on values, in the scope and at the width that they need: `apply(Emitter.add, s, a, b)`."""
+        depth, wide = max(x.depth for x in operands), any(x.wide for x in operands)
+        regs = [self.spread(x, scope).reg if wide else x.reg for x in operands]
+        return Val(opcode(scope.at(depth).emitter(wide), *regs), depth, wide)
+
+    # -- choices and guards ------------------------------------------------------------------------------------------
+
+    def _choice(self, op: Op, at: At, scope: Scope, guard: Guard) -> Val:
+        """pad or concat: the first part whose bounds hold; the last one otherwise."""
+        possible = []
+        for part in access.parts(op, at):
+            open_bounds = tuple(b for b in part.guard if not _always(b))
+            if any(_never(b) for b in open_bounds):
+                continue
+            possible.append((part, open_bounds))
+            if not open_bounds:
+                break
+        if op.kind.name == "pad" and len(op.operands) == 1 and (not possible or possible[-1][1]):
+            result = Val(literal_zero(dtype_of(op.results[0])), -1)
+        else:
+            part, open_bounds = possible.pop()
+            extra = open_bounds if possible or op.kind.name == "concat" else ()
+            result = self.value(part.value, part.at, scope, _join(guard, extra))
+        for part, open_bounds in reversed(possible):
+            inside = self.value(part.value, part.at, scope, _join(guard, open_bounds))
+            holds = self.condition(open_bounds, scope)
+            result = self.apply(lambda em, c, x, y: em.select(c, x, y), scope, holds, inside, result)
+        return result
+
+    def condition(self, guard: Guard, scope: Scope) -> Val:
+        """An i1: whether all bounds hold."""
+        out: Val | None = None
+        for b in guard:
+            hit = scope.find(b)
+            if hit is None:
+                i = self.index(b.index.plus(-b.low), scope)
+                size = b.high - b.low
+                hit = self.apply(lambda em, x, n=size: em.compare("ult", x, n), scope, i)
+                scope.keep(b, hit)
+            out = hit if out is None else self.apply(lambda em, x, y: em.and_(x, y), scope, out, hit)
+        assert out is not None
+        return out
+
+    # -- indices -----------------------------------------------------------------------------------------------------
+
+    def index(self, e: Index, scope: Scope) -> Val:
+        """An index as an i64, per lane where it depends on the vector level."""
+        hit = scope.find(e)
+        if hit is not None:
+            return hit
+        out: Val | None = None
+        for a, c in self._ordered(e, scope):
+            term = self.atom(a, scope)
+            if c != 1:
+                term = self.apply(lambda em, x, c=c: em.mul(x, c), scope, term)
+            out = term if out is None else self.apply(lambda em, x, y: em.add(x, y), scope, out, term)
+        if out is None:
+            return Val(Reg(str(e.const), "i64"), -1)
+        if e.const:
+            out = self.apply(lambda em, x: em.add(x, e.const), scope, out)
+        return scope.keep(e, out)
+
+    def _ordered(self, e: Index, scope: Scope) -> list[tuple[object, int]]:
+        """Terms from the outermost to the innermost, so that sums leave loops as far as they can."""
+        if len(e.terms) < 2:
+            return list(e.terms.items())
+        return sorted(e.terms.items(), key=lambda t: (self.atom(t[0], scope).depth, repr(t[0])))
+
+    def atom(self, a: object, scope: Scope) -> Val:
+        """A loop variable, quotient, remainder or checked element as an i64."""
+        if isinstance(a, Var):
+            return self._variable(a.level, scope)
+        hit = scope.find(a)
+        if hit is None:
+            if isinstance(a, Dyn):
+                hit = self._checked(a, scope)
+            else:
+                opcode, by = ("udiv" if isinstance(a, Quot) else "urem"), a.by  # type: ignore[attr-defined]
+                of = self.index(a.of, scope)  # type: ignore[attr-defined]
+                hit = self.apply(lambda em, x: em.binary(opcode, x, by), scope, of)
+            scope.keep(a, hit)
+        return hit
+
+    def _variable(self, level: int, scope: Scope) -> Val:
+        depth = self.order[level]
+        reg = Reg(scope.vars[level], "i64")
+        if level != self.vector:
+            return Val(reg, depth)
+        hit = scope.find(("lanes", level))
+        if hit is None:
+            where = scope.at(depth)
+            lanes = where.wide.lanes
+            iota = Reg("<" + ", ".join(f"i64 {k}" for k in range(lanes)) + ">", "i64")
+            hit = scope.keep(("lanes", level), Val(where.wide.add(where.wide.splat(reg), iota), depth, True))
+        return hit
+
+    def _checked(self, a: Dyn, scope: Scope) -> Val:
+        """The element, minus `low`; outside of its range the status is set and 0 is used."""
+        x = self.value(a.value, a.at, scope)
+        if x.reg.ty == "i32":
+            x = self.apply(lambda em, r: em.convert("sext", r, "i64"), scope, x)
+        if a.low:
+            x = self.apply(lambda em, r: em.sub(r, a.low), scope, x)
+        fits = self.apply(lambda em, r: em.compare("ult", r, a.extent), scope, x)
+        where = scope.at(x.depth)
+        bad = where.emitter(x.wide).not_(fits.reg)
+        if x.wide and where.mask is not None:
+            bad = where.wide.and_(bad, where.mask)
+        em, status = where.scalar, self.status()
+        found = where.wide.any(bad) if x.wide else bad
+        old = em.op(f"load i32, ptr {status}", "i32")
+        em.raw(f"store i32 {em.select(found, self.plan.order[a.op] + 1, old).text}, ptr {status}")
+        return self.apply(lambda em, c, r: em.select(c, r, 0), scope, fits, x)
+
+    # -- memory ------------------------------------------------------------------------------------------------------
+
+    def place(self, owner: Value, position: Index, scope: Scope) -> tuple[Val, Val | None, int]:
+        """An address: (pointer, per-lane offset in elements or None, stride of the lanes where the offset is None)."""
+        memory = scalar.MEMORY[dtype_of(owner)]
+        wide_terms: dict[object, int] = {}
+        pointer = Val(Reg(self.pointer(owner), "ptr"), -1)
+        const, stride = position.const, 0
+        for a, c in self._ordered(Index(0, position.terms), scope):
+            if isinstance(a, Var) and a.level == self.vector:
+                stride = c
+            elif not isinstance(a, Var) and self.atom(a, scope).wide:
+                wide_terms[a] = c
+            else:
+                step = self._scaled(a, c, scope)
+                if step.reg.text.lstrip("-").isdigit():
+                    const += int(step.reg.text)
+                else:
+                    pointer = self._step(pointer, memory, step, scope)
+        offset: Val | None = None
+        if wide_terms:
+            if stride:
+                wide_terms[Var(self.vector, 1 << 62)] = stride  # type: ignore[arg-type]
+            offset = self.index(Index(0, wide_terms), scope)  # type: ignore[arg-type]
+        elif stride:
+            start = Val(Reg(scope.vars[self.vector], "i64"), self.order[self.vector])  # type: ignore[index]
+            if stride != 1:
+                start = self._scaled(Var(self.vector, 1 << 62), stride, scope, start)  # type: ignore[arg-type]
+            if start.reg.text.lstrip("-").isdigit():
+                const += int(start.reg.text)
+                pointer = Val(pointer.reg, max(pointer.depth, start.depth))
+            else:
+                pointer = self._step(pointer, memory, start, scope)
+        if const:
+            pointer = self._step(pointer, memory, Val(Reg(str(const), "i64"), -1), scope)
+        return pointer, offset, stride
+
+    def _scaled(self, a: object, c: int, scope: Scope, start: Val | None = None) -> Val:
+        x = start if start is not None else self.atom(a, scope)
+        if x.reg.text.lstrip("-").isdigit():
+            return Val(Reg(str(int(x.reg.text) * c), "i64"), x.depth)
+        if c == 1:
+            return x
+        hit = scope.find(("scaled", x, c))
+        if hit is None:
+            hit = scope.keep(("scaled", x, c), self.apply(lambda em, r: em.mul(r, c), scope, x))
+        return hit
+
+    def _step(self, pointer: Val, memory: str, step: Val, scope: Scope) -> Val:
+        key = ("step", pointer, memory, step.reg.text)
+        hit = scope.find(key)
+        if hit is None:
+            depth = max(pointer.depth, step.depth)
+            em = scope.at(depth).scalar
+            reg = em.op(f"getelementptr {memory}, ptr {pointer.reg.text}, i64 {step.reg.text}", "ptr")
+            hit = scope.keep(key, Val(reg, depth))
+        return hit
+
+    def load(self, owner: Value, position: Index, scope: Scope, guard: Guard) -> Val:
+        """The element at a flat position of a buffer."""
+        from .memory import load
+
+        return load(self, owner, position, scope, guard)
+
+
+def literal_zero(dtype: str) -> Reg:
+    """The number 0 of a dtype."""
+    ty = scalar.element(dtype)
+    return Reg({"float": "0x0000000000000000", "double": "0x0000000000000000", "i1": "false"}.get(ty, "0"), ty)
+
+
+def _always(b: Bound) -> bool:
+    low, high = bounds(b.index)
+    return b.low <= low and high < b.high
+
+
+def _never(b: Bound) -> bool:
+    low, high = bounds(b.index)
+    return high < b.low or b.high <= low
+
+
+def _join(a: Guard, b: Guard) -> Guard:
+    return a + tuple(x for x in b if x not in a)
+
+

@@ -1,0 +1,277 @@
+"""Fusion: which values get buffers, and which roots share a loop nest.
+
+Greedy, in program order: every reduction, every array that must exist (a result, an operand of an opaque step) becomes a
+root and joins a kernel of the same domain if no path leads from that kernel to the root through another step. Reading
+what the kernel itself stores is fine where it is the element at hand: it is still in a register. Everything else is
+written into the kernels that need it. Then the plan is looked over: a value that several kernels would compute at a cost
+above that of storing and loading it gets a buffer, and planning starts again with that knowledge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+from ..ir.graph import Function, Op, Value
+from . import access, special
+from .errors import Unsupported
+from .index_map import At, Index, Quot, Rem, Var, levels_of
+from .plan import Call, Kernel, Plan, Root, Step, Walk, domain_of, is_literal, numel, reduction, slots, store, write
+
+MAX_INLINE = 96  # ops below a value that is computed where it is read
+MAX_DEPTH = 40  # the longest chain among them
+MAX_KERNEL = 160  # ops in one kernel
+_ROUNDS = 6
+_MEMORY = 6  # what storing and loading an element costs, in additions
+_LAUNCH = 300  # what one more loop nest costs
+
+
+def plan(fn: Function) -> Plan:
+    """The steps of a static function without regions.
+
+    Raises:
+      Unsupported: for an op or dtype that has no machine form.
+    """
+    forced = set(_required(fn))
+    for _ in range(_ROUNDS):
+        planner = _Planner(fn, forced)
+        planner.run()
+        more = set(planner.dear()) | set(planner.awkward())
+        if not more - forced:
+            break
+        forced |= more
+    planner.finish()
+    return planner.plan
+
+
+def _required(fn: Function) -> Iterator[Value]:
+    """Values that need a buffer whatever else is decided."""
+    for op in fn.body.ops:
+        f = access.form(op)
+        if f in (access.OPAQUE, access.RETURN):
+            yield from (v for v in special.inputs(op) if v.type.shape)
+        elif f == access.GATHER:
+            v = op.operands[0]
+            if isinstance(v.owner, Op) and access.form(v.owner) in (access.ELEMENTWISE, access.CHOICE):
+                yield v
+        elif f == access.WRITE:
+            yield op.operands[0]
+        elif op.kind.name == "concat" and _dear_concat(op):
+            yield op.results[0]
+
+
+def _dear_concat(op: Op) -> bool:
+    owners = [v.owner for v in op.operands]
+    return len(owners) > 3 or any(isinstance(o, Op) and access.cost(o) > 1 for o in owners)
+
+
+class _Planner:
+    """One round of planning."""
+
+    def __init__(self, fn: Function, forced: set[Value]) -> None:
+        self.plan = Plan(fn, order={op: k for k, op in enumerate(fn.body.ops)})
+        self.forced = forced
+        self.steps: list[Kernel | Call] = []
+        self.need: dict[Value, int] = {}  # the steps that a value reads from, directly
+        self.below: dict[Value, frozenset[Value]] = {}  # the inlined values a value is made of, itself included
+        self.depth: dict[Value, int] = {}
+        self.kernels: dict[tuple[int, ...], list[Kernel]] = {}
+        self.walks: list[Walk] = []
+
+    # -- building ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        for p in self.plan.fn.params:
+            self.plan.owner[p] = p
+            self.need[p] = 0
+        for op in self.plan.fn.body.ops:
+            self.visit(op)
+
+    def visit(self, op: Op) -> None:
+        f = access.form(op)
+        if f == access.RETURN:
+            return
+        if f == access.OPAQUE:
+            self.call(op)
+        elif f == access.REDUCE:
+            self.place(*reduction(op))
+        elif f == access.WRITE:
+            self.place(*write(op))
+        elif access.is_view(op) and op.operands[0] in self.plan.owner:
+            self.plan.owner[op.results[0]] = self.plan.owner[op.operands[0]]
+            self.need[op.results[0]] = self.need[op.operands[0]]
+        else:
+            self.inline(op)
+
+    def inline(self, op: Op) -> None:
+        v = op.results[0]
+        need, below, depth = 0, {v}, 0
+        for x in op.operands:
+            need |= self.need[x]
+            below |= self.below.get(x, frozenset())
+            depth = max(depth, self.depth.get(x, 0))
+        self.need[v] = need
+        if not v.type.shape:
+            return
+        if op.kind.name == "constant" and not is_literal(v):
+            self.plan.owner[v] = v
+        elif v in self.forced or len(below) > MAX_INLINE or depth >= MAX_DEPTH:
+            for domain, root in slots(op, v) if op.kind.name == "concat" else [store(op, v)]:
+                self.place(domain, root)
+        else:
+            self.below[v], self.depth[v] = frozenset(below), depth + 1
+
+    def call(self, op: Op) -> None:
+        special.check(op)
+        inputs = special.inputs(op)
+        step = Call(len(self.steps), op=op, inputs=inputs)
+        for v in inputs:
+            step.deps |= self.closure(self.need[v])
+        self.steps.append(step)
+        for v in op.results:
+            self.plan.owner[v] = v
+            self.need[v] = step.bit
+
+    # -- placing roots -----------------------------------------------------------------------------------------------
+
+    def place(self, domain: tuple[int, ...], root: Root) -> None:
+        """Puts a root into the best kernel that may take it, or into a new one."""
+        reads = self.plan.walk(root)
+        self.walks.append(reads)
+        best: Kernel | None = None
+        most = -1
+        for kernel in reversed(self.kernels.get(domain, [])[-8:]):
+            if self.joinable(kernel, root, reads):
+                shared = sum(leaf in kernel.reads.leaves for leaf in reads.leaves)
+                if shared > most:
+                    best, most = kernel, shared
+        if best is None:
+            best = Kernel(len(self.steps), domain=domain)
+            self.steps.append(best)
+            self.kernels.setdefault(domain, []).append(best)
+        self.join(best, root, reads)
+
+    def joinable(self, kernel: Kernel, root: Root, reads: Walk) -> bool:
+        """Whether the root may be computed in the kernel's loop."""
+        if len(kernel.reads.visits.keys() | reads.visits.keys()) > MAX_KERNEL or 0 in kernel.domain:
+            return False
+        if root.reduce and not _nested(kernel, root):
+            return False
+        before = [*reads.scalars] if root.base is None else [*reads.scalars, root.base]
+        if any(self.closure(self.need[v]) & kernel.bit for v in before):
+            return False
+        stored = {r.target: r.position for r in kernel.roots if not r.reduce and not r.add}
+        for leaf in reads.leaves:
+            mask = self.need[leaf.owner]
+            if mask == kernel.bit:
+                if stored.get(leaf.owner) != leaf.position:
+                    return False
+            elif self.closure(mask) & kernel.bit:
+                return False
+        return True
+
+    def join(self, kernel: Kernel, root: Root, reads: Walk) -> None:
+        deps = 0
+        for leaf in reads.leaves:
+            deps |= self.closure(self.need[leaf.owner])
+        for v in reads.scalars if root.base is None else (*reads.scalars, root.base):
+            deps |= self.closure(self.need[v])
+        deps &= ~kernel.bit
+        kernel.roots.append(root)
+        kernel.reads.update(reads)
+        if deps & ~kernel.deps:
+            kernel.deps |= deps
+            for s in self.steps:
+                if s.deps & kernel.bit:
+                    s.deps |= deps
+        v = root.target
+        self.plan.owner[v] = v
+        self.need[v] = self.need.get(v, 0) & self._makers(v) | kernel.bit
+
+    def _makers(self, v: Value) -> int:
+        """The steps that already write parts of `v`."""
+        return sum(s.bit for s in self.steps if isinstance(s, Kernel) and any(r.target is v for r in s.roots))
+
+    def closure(self, mask: int) -> int:
+        """The steps of a set and all that must come before them."""
+        out = mask
+        while mask:
+            low = mask & -mask
+            out |= self.steps[low.bit_length() - 1].deps
+            mask ^= low
+        return out
+
+    # -- looking the plan over ---------------------------------------------------------------------------------------
+
+    def dear(self) -> Iterator[Value]:
+        """Inlined values that are computed so often that a buffer is cheaper; of a chain only the last one."""
+        total: dict[Value, int] = {}
+        for step in self.steps:
+            if isinstance(step, Kernel):
+                for v, at in step.reads.visits:
+                    if v in self.below:
+                        total[v] = total.get(v, 0) + _trips(step.domain, at)
+        covered: set[Value] = set()
+        for v in sorted(total, key=lambda v: -self.plan.order[v.owner]):  # type: ignore[index]
+            if v in covered or access.form(v.owner) != access.ELEMENTWISE:  # type: ignore[arg-type]
+                continue
+            work = sum(access.cost(x.owner) for x in self.below[v])  # type: ignore[arg-type]
+            if (total[v] - numel(v)) * work > _MEMORY * numel(v) + _LAUNCH:
+                covered |= self.below[v]
+                yield v
+
+    def awkward(self) -> Iterator[Value]:
+        """Operands of reshapes that would be read through divisions: with a buffer the reshape is free."""
+        for walk in self.walks:
+            if not any(_divides(leaf.position) for leaf in walk.leaves):
+                continue
+            for v, at in walk.visits:
+                op = v.owner
+                assert isinstance(op, Op)
+                if access.form(op) == access.MAP and op.operands[0].type.shape and op.operands[0] not in self.plan.owner:
+                    (part,) = access.parts(op, at)
+                    if any(map(_divides, part.at)) and not any(map(_divides, at)) and not is_literal(part.value):
+                        yield part.value
+
+    # -- results -----------------------------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Drops stores that nobody reads and puts the steps in order."""
+        self._drop_dead_stores()
+        done, left = 0, [s for s in self.steps if not isinstance(s, Kernel) or s.roots]
+        present = sum(s.bit for s in left)
+        while left:
+            ready = next(s for s in left if not s.deps & present & ~done)
+            left.remove(ready)
+            done |= ready.bit
+            self.plan.steps.append(ready)
+
+    def _drop_dead_stores(self) -> None:
+        owner = self.plan.owner
+        live = {owner[v] for v in self.plan.fn.results if v in owner}
+        for step in self.steps:
+            reads = [leaf.owner for leaf in step.reads.leaves] if isinstance(step, Kernel) else step.inputs
+            for v in reads:
+                o = owner.get(v, v)
+                if not isinstance(step, Kernel) or self.need[o] != step.bit:
+                    live.add(o)
+            if isinstance(step, Kernel):
+                live |= {owner[r.base] for r in step.roots if r.base is not None}
+        for step in self.steps:
+            if isinstance(step, Kernel):
+                step.roots = [r for r in step.roots if r.reduce or r.target in live]
+
+
+def _nested(kernel: Kernel, root: Root) -> bool:
+    """Whether one order of loops serves the root's reduction and those of the kernel: their axes form a chain."""
+    return all(not r.reduce or r.axes <= root.axes or root.axes <= r.axes for r in kernel.roots)
+
+
+def _trips(domain: tuple[int, ...], at: At) -> int:
+    """How often an element at this position is computed: once per trip of the loops down to the last one it depends on."""
+    used = [level for i in at for level in levels_of(i)]
+    return prod(domain[: max(used) + 1]) if used else 1
+
+
+def _divides(e: Index) -> bool:
+    return any(isinstance(a, (Quot, Rem)) for a in e.terms)

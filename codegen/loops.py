@@ -1,0 +1,301 @@
+"""A kernel as LLVM text: the loop nest of a schedule, with every root evaluated at every point.
+
+The vector level becomes a loop of whole vectors and, where the extent is no multiple, masked lanes for the rest; a heavy body
+is written once, masked, instead of twice. Extents are known; where a block of a sum ends early the bound is a register.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from ..ir.graph import Value
+from . import memory, scalar
+from .emitter import Context, Emitter, Reg
+from .evaluate import Evaluator, dtype_of
+from .index_map import At, Index, Var, atom, substitute
+from .nest import Schedule, schedule, vector_bytes
+from .plan import Kernel, Leaf, Plan, Root
+from .reduce_loops import Accumulator
+from .scope import Carried, Scope, Val, loop, once
+
+
+@dataclass(slots=True)
+class KernelCode:
+    """A private function of the module.
+
+    Attributes:
+      name, text: the function. pointers: whose buffers it takes, in order. numbers: the 0-d values after them.
+      checks: whether it returns an i32 status instead of nothing. schedule: its loops, for dumps (None for a routine).
+    """
+
+    name: str
+    text: str
+    pointers: list[Value]
+    numbers: list[Value]
+    checks: bool
+    schedule: Schedule | None = None
+
+
+def attributes() -> str:
+    """Function attributes of everything with vectors in it."""
+    return f'nounwind "prefer-vector-width"="{8 * vector_bytes()}"'
+
+
+class KernelWriter:
+    """Writes one kernel."""
+
+    def __init__(self, plan: Plan, kernel: Kernel, context: Context, fma: bool, contract: bool = False) -> None:
+        self.schedule = schedule(kernel)
+        self.pointers: dict[Value, str] = {}
+        self.numbers: dict[Value, Val] = {}
+        self.allocas: list[str] = []
+        self.checks = False
+        em = Emitter(0, fma=fma, contract=contract, context=context)
+        self.top = Scope(None, -1, em, self.schedule.lanes)
+        self.ev = Evaluator(plan, self._pointer, self._number, self._status, self.schedule.vector)
+        self.ev.order = self.schedule.depth
+        self.accumulators = self._accumulators()
+
+    # -- what the function is given ----------------------------------------------------------------------------------
+
+    def _pointer(self, v: Value) -> str:
+        return self.pointers.setdefault(v, f"%b{len(self.pointers)}")
+
+    def _number(self, v: Value) -> Val:
+        if v not in self.numbers:
+            self.numbers[v] = Val(Reg(f"%s{len(self.numbers)}", scalar.element(dtype_of(v))), -1)
+        return self.numbers[v]
+
+    def _status(self) -> str:
+        self.checks = True
+        return "%status"
+
+    def _alloca(self, ty: str) -> str:
+        name = self.top.scalar.fresh()
+        self.allocas.append(f"  {name} = alloca {ty}")
+        return name
+
+    def write(self, name: str) -> KernelCode:
+        """The whole function."""
+        self.nest(0, self.top)
+        params = [f"ptr {p}" for p in self.pointers.values()]
+        params += [f"{n.reg.ty} {n.reg.text}" for n in self.numbers.values()]
+        head = f"define private {'i32' if self.checks else 'void'} @{name}({', '.join(params)}) {attributes()} {{"
+        end = ["  ret void"]
+        if self.checks:
+            self.allocas += ["  %status = alloca i32", "  store i32 0, ptr %status"]
+            end = ["  %failed = load i32, ptr %status", "  ret i32 %failed"]
+        text = "\n".join([head, "entry:", *self.allocas, *self.top.scalar.lines, *end, "}"])
+        return KernelCode(name, text, list(self.pointers), list(self.numbers), self.checks, self.schedule)
+
+    # -- loops -------------------------------------------------------------------------------------------------------
+
+    def _accumulators(self) -> list[Accumulator]:
+        s, last = self.schedule, len(self.schedule.order) - 1
+        out = []
+        for root in s.roots:
+            if root.reduce:
+                start = s.start(root)
+                blocks = s.split is not None and s.depth[s.split] >= start
+                joined = s.vector in root.axes
+                wide = s.vector is not None
+                acc = Accumulator(self.ev, root, start, wide, joined)
+                cut = blocks and root.reduce == "sum" and root.target.type.dtype.short == "f32"
+                begin = s.depth[s.split] if cut and s.split is not None else start
+                outlives = begin < last or (blocks and not cut)
+                acc.reserve(self._alloca, s.lanes, outlives, cut)
+                out.append(acc)
+        return out
+
+    def nest(self, depth: int, scope: Scope) -> None:
+        """The loops from `depth` inwards, with the reductions that start here."""
+        s = self.schedule
+        if depth == len(s.order):
+            self.points(scope, 0, [])
+            return
+        level = s.order[depth]
+        here = [a for a in self.accumulators if a.start == depth]
+        for acc in here:
+            acc.enter(scope)
+            if not acc.total:
+                acc.fresh(scope)
+        if level == s.split:
+            self.blocks(depth, scope)
+        else:
+            self.level(depth, scope, "0", str(s.extents[level]))
+        for acc in here:
+            acc.finish(scope)
+
+    def blocks(self, depth: int, scope: Scope) -> None:
+        """The level cut into blocks, each of which sums in f32."""
+        s = self.schedule
+        level = s.order[depth]
+        n, size = s.extents[level], s.block
+        cut = [a for a in self.accumulators if a.total and a.start <= depth]
+
+        def block(inner: Scope, _: Carried) -> Carried:
+            low = inner.vars[level]
+            em = inner.scalar
+            high = em.add(Reg(low, "i64"), size)
+            if n % size:
+                high = em.intrinsic("smin", high, em.const(n, "i64"))
+            for acc in cut:
+                acc.fresh(inner)
+            self.level(depth, inner, low, high.text)
+            for acc in cut:
+                acc.flush(inner)
+            return []
+
+        loop(scope, depth, level, ("0", str(n), size), [], block, sure=True)
+
+    def level(self, depth: int, scope: Scope, low: str, high: str) -> None:
+        """One loop, from `low` to `high` (operands), and what is inside it."""
+        s = self.schedule
+        last = depth == len(s.order) - 1
+        accs = self.accumulators if last else []
+        carried = [acc.resume(scope) for acc in accs]
+
+        def inside(inner: Scope, regs: Carried) -> Carried:
+            if last:
+                return self.points(inner, 0, regs)
+            self.nest(depth + 1, inner)
+            return regs
+
+        if s.order[depth] == s.vector:
+            carried = self.lanes(depth, scope, low, high, carried, inside)
+        else:
+            carried = self.run(depth, scope, (low, high, 1), self._carry(accs, carried), inside)
+        for acc, reg in zip(accs, carried, strict=True):
+            acc.pause(scope, reg)
+
+    def _carry(self, accs: Sequence[Accumulator], regs: Carried) -> list[tuple[Reg, bool]]:
+        return [(r, a.wide) for a, r in zip(accs, regs, strict=True)]
+
+    def run(
+        self,
+        depth: int,
+        scope: Scope,
+        bounds: tuple[str, str, int],
+        carried: list[tuple[Reg, bool]],
+        body: Callable[[Scope, Carried], Carried],
+    ) -> Carried:
+        """A loop, or its body alone where there is one trip, or nothing where there is none."""
+        low, high, step = bounds
+        level = self.schedule.order[depth]
+        if low.isdigit() and high.isdigit():
+            if int(low) >= int(high):
+                return [r for r, _ in carried]
+            if int(high) - int(low) <= step:
+                return once(scope, depth, level, low, carried, body)
+            return loop(scope, depth, level, bounds, carried, body, sure=True)
+        return loop(scope, depth, level, bounds, carried, body, sure=False)
+
+    def lanes(
+        self,
+        depth: int,
+        scope: Scope,
+        low: str,
+        high: str,
+        regs: Carried,
+        inside: Callable[[Scope, Carried], Carried],
+    ) -> Carried:
+        """The vector level: whole vectors, `unroll` of them per trip, then the rest under a mask."""
+        s = self.schedule
+        w, n = s.lanes, s.extents[s.order[depth]]
+        step = w * s.unroll
+        accs = self.accumulators if regs else []
+        whole = n % w == 0 and (s.split != s.vector or s.block % w == 0)
+        middle = self._middle(scope, low, high, step)
+
+        def masked(inner: Scope, carried: Carried) -> Carried:
+            if not whole:
+                inner.mask = self._mask(inner, inner.vars[s.order[depth]], high)
+            return inside(inner, carried)
+
+        if s.heavy and not whole:
+            return self.run(depth, scope, (low, high, w), self._carry(accs, regs), masked)
+        if s.unroll == 1:
+            regs = self.run(depth, scope, (low, middle, w), self._carry(accs, regs), inside)
+        else:
+            regs = self._unrolled(depth, scope, (low, middle, step), accs, regs)
+        if middle == high:
+            return regs
+        return self.run(depth, scope, (middle, high, w), self._carry(accs, regs), masked)
+
+    def _middle(self, scope: Scope, low: str, high: str, step: int) -> str:
+        """Where whole trips end."""
+        if low.isdigit() and high.isdigit():
+            return str(int(low) + (int(high) - int(low)) // step * step)
+        s = self.schedule
+        if s.split == s.vector and s.extents[s.split] % s.block == 0 and s.block % step == 0:  # type: ignore[index]
+            return high
+        em = scope.scalar
+        span = em.sub(Reg(high, "i64"), Reg(low, "i64"))
+        return em.add(Reg(low, "i64"), em.and_(span, -step)).text
+
+    def _unrolled(
+        self, depth: int, scope: Scope, bounds: tuple[str, str, int], accs: Sequence[Accumulator], regs: Carried
+    ) -> Carried:
+        """The loop over several vectors per trip; each keeps running values of its own, joined after the loop."""
+        s = self.schedule
+        k = len(accs)
+        carried = self._carry(accs, regs)
+        for _ in range(1, s.unroll):
+            carried += [(acc.first(scope), acc.wide) for acc in accs]
+
+        def body(inner: Scope, inner_regs: Carried) -> Carried:
+            out: Carried = []
+            for u in range(s.unroll):
+                out += self.points(inner, u * s.lanes, inner_regs[u * k : (u + 1) * k])
+            return out
+
+        ends = self.run(depth, scope, bounds, carried, body)
+        while len(ends) > k:
+            half = len(ends) // 2
+            ends = [
+                accs[j % k].join(scope, a, b) for j, (a, b) in enumerate(zip(ends[:half], ends[half:], strict=True))
+            ]
+        return ends
+
+    def _mask(self, scope: Scope, low: str, high: str) -> Reg:
+        """Which lanes lie below `high`."""
+        lanes = self.schedule.lanes
+        if low.isdigit() and high.isdigit():
+            count = int(high) - int(low)
+            return Reg("<" + ", ".join(f"i1 {'true' if k < count else 'false'}" for k in range(lanes)) + ">", "i1")
+        em = scope.scalar
+        rest = em.intrinsic("smin", em.sub(Reg(high, "i64"), Reg(low, "i64")), em.const(lanes, "i64"))
+        iota = Reg("<" + ", ".join(f"i32 {k}" for k in range(lanes)) + ">", "i32")
+        return scope.wide.compare("slt", iota, scope.wide.splat(em.convert("trunc", rest, "i32")))
+
+    # -- points ------------------------------------------------------------------------------------------------------
+
+    def points(self, scope: Scope, shift: int, regs: Carried) -> Carried:
+        """Every root at one point of the domain (a vector of points), `shift` elements on along the lanes."""
+        roots = self.schedule.roots if not shift else [self._shifted(r, shift) for r in self.schedule.roots]
+        ev = self.ev
+        ev.stored = {Leaf(r.target, r.position): r for r in roots if not r.reduce and not r.add}
+        running = iter(zip(self.accumulators, regs, strict=True)) if regs else iter(())
+        out: Carried = []
+        stores: list[tuple[Root, Val]] = []
+        for root in roots:
+            x = ev.root(root, scope)
+            if root.reduce:
+                acc, reg = next(running)
+                out.append(acc.add(scope, reg, x))
+            else:
+                stores.append((root, x))
+        for root, x in stores:
+            memory.store(ev, root.target, root.position, x, scope, add=root.add)
+        return out
+
+    def _shifted(self, root: Root, shift: int) -> Root:
+        level = self.schedule.vector
+        assert level is not None
+        to = {level: atom(Var(level, self.schedule.extents[level])).plus(shift)}
+        return replace(root, at=_each(root.at, to), out=_each(root.out, to))
+
+
+def _each(at: At, to: dict[int, Index]) -> At:
+    return tuple(substitute(i, to) for i in at)

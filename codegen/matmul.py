@@ -1,0 +1,91 @@
+"""Matrix products as calls into BLAS: one product, or one per matrix of a batch.
+
+A transposed operand costs nothing (a flag). Products of integers, and of a matrix with a single row or column, never come
+here: `lowering.py` writes them as sums of products, which fuse with what is around them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+from ..ir.graph import Op, Value
+from .access import shape_of
+from .blas import BlasInfo
+from .blas_emit import declare_gemm, emit_gemm_call
+from .emitter import Reg
+from .index_map import strides_of
+from .scope import Carried, Scope, loop
+from .special import untransposed
+
+
+def emit(op: Op, scope: Scope, pointer: Callable[[Value], str], blas: BlasInfo) -> None:
+    """The product, in the body of `main`."""
+    out = op.results[0]
+    (a, flip_a), (b, flip_b) = (untransposed(v) for v in op.operands)
+    trans_a, trans_b = flip_a != op.attrs["transpose_a"], flip_b != op.attrs["transpose_b"]
+    *batch, m, n = shape_of(out)
+    k = shape_of(op.operands[0])[-2 if op.attrs["transpose_a"] else -1]
+    if not prod(shape_of(out)):
+        return
+    dtype = out.type.dtype.np
+    pointers = [pointer(a), pointer(b), pointer(out)]
+    if not k:
+        _zero(scope, pointers[2], prod(shape_of(out)) * dtype.itemsize)
+        return
+    letter = "s" if dtype.itemsize == 4 else "d"
+    scope.scalar.decls.setdefault(f"pb_{letter}gemm", declare_gemm(blas, dtype))
+
+    def call(inner: Scope, places: list[str]) -> None:
+        prefix = inner.scalar.fresh() + ".g"
+        text = emit_gemm_call(
+            blas, dtype, m=m, n=n, k=k, a=places[0], lda=max(1, m if trans_a else k), b=places[1],
+            ldb=max(1, k if trans_b else n), c=places[2], ldc=max(1, n), trans_a=trans_a, trans_b=trans_b, prefix=prefix,
+        )  # fmt: skip
+        inner.scalar.lines.extend(text.split("\n"))
+
+    memory = "float" if letter == "s" else "double"
+    steps = [_batch_steps(shape_of(v)[:-2], batch, prod(shape_of(v)[-2:])) for v in (a, b, out)]
+    _batches(scope, batch, steps, pointers, memory, call)
+
+
+def _batch_steps(shape: tuple[int, ...], batch: list[int], matrix: int) -> list[int]:
+    """How far (in elements) an operand moves per step of each batch dimension; 0 where it is broadcast."""
+    own = [s * matrix for s in strides_of(shape)]
+    full = [0] * (len(batch) - len(shape)) + own
+    sizes = [1] * (len(batch) - len(shape)) + list(shape)
+    return [s if n != 1 else 0 for s, n in zip(full, sizes, strict=True)]
+
+
+def _batches(
+    scope: Scope,
+    batch: list[int],
+    steps: list[list[int]],
+    pointers: list[str],
+    memory: str,
+    call: Callable[[Scope, list[str]], None],
+) -> None:
+    if not batch:
+        call(scope, pointers)
+        return
+    if batch[0] == 1:
+        _batches(scope, batch[1:], [s[1:] for s in steps], pointers, memory, call)
+        return
+
+    def body(inner: Scope, _: Carried) -> Carried:
+        em, i = inner.scalar, Reg(inner.vars[-len(batch)], "i64")
+        places = []
+        for p, s in zip(pointers, steps, strict=True):
+            if s[0]:
+                p = em.op(f"getelementptr {memory}, ptr {p}, i64 {em.mul(i, s[0]).text}", "ptr").text
+            places.append(p)
+        _batches(inner, batch[1:], [s[1:] for s in steps], places, memory, call)
+        return []
+
+    loop(scope, scope.depth, -len(batch), ("0", str(batch[0]), 1), [], body, sure=True)
+
+
+def _zero(scope: Scope, pointer: str, size: int) -> None:
+    em = scope.scalar
+    em.decls.setdefault("llvm.memset.p0.i64", "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
+    em.raw(f"call void @llvm.memset.p0.i64(ptr {pointer}, i8 0, i64 {size}, i1 false)")

@@ -1,0 +1,256 @@
+"""Routines with loops of their own: scatter, argmax, running sums, linear recurrences, fills.
+
+Each is a private function of the module like a kernel. Arrays are seen as [outer, n, inner] around the axis that matters.
+Where `inner` has at least a vector of elements the lanes run along it, else the code is scalar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+from ..ir.graph import Op, Value
+from . import memory, scalar
+from .access import shape_of
+from .emitter import Context, Emitter, Reg
+from .host import host
+from .loops import KernelCode, attributes
+from .nest import vector_bytes
+from .plan import Plan, Root
+from .reduce_loops import identity
+from .scope import Carried, Scope, loop
+
+Body = Callable[[Scope, Carried], Carried]
+
+
+class _Routine:
+    """A function being written; levels are loop depths."""
+
+    def __init__(self, plan: Plan | None, context: Context, name: str, lanes: int = 0) -> None:
+        self.plan, self.name = plan, name
+        self.pointers: dict[Value, str] = {}
+        self.numbers: dict[Value, Reg] = {}
+        self.top = Scope(None, -1, Emitter(0, fma=host().has_fma, context=context), lanes)
+        self.lanes = lanes
+        self.checks = False
+
+    def pointer(self, v: Value) -> str:
+        owner = v if self.plan is None else self.plan.owner[v]
+        return self.pointers.setdefault(owner, f"%b{len(self.pointers)}")
+
+    def finish(self) -> KernelCode:
+        params = [f"ptr {p}" for p in self.pointers.values()] + [f"{r.ty} {r.text}" for r in self.numbers.values()]
+        start = ["  %status = alloca i32", "  store i32 0, ptr %status"] if self.checks else []
+        end = ["  %failed = load i32, ptr %status", "  ret i32 %failed"] if self.checks else ["  ret void"]
+        head = f"define private {'i32' if self.checks else 'void'} @{self.name}({', '.join(params)}) {attributes()} {{"
+        text = "\n".join([head, "entry:", *start, *self.top.scalar.lines, *end, "}"])
+        return KernelCode(self.name, text, list(self.pointers), list(self.numbers), self.checks)
+
+    # -- pieces ------------------------------------------------------------------------------------------------------
+
+    def each(self, scope: Scope, n: int, body: Callable[[Scope, Reg], None]) -> None:
+        """`for i in range(n)`; n is at least 1."""
+
+        def run(inner: Scope, _: Carried) -> Carried:
+            body(inner, Reg(inner.vars[scope.depth + 1], "i64"))
+            return []
+
+        loop(scope, scope.depth + 1, scope.depth + 1, ("0", str(n), 1), [], run, sure=True)
+
+    def along(self, scope: Scope, n: int, body: Callable[[Scope, Reg], None]) -> None:
+        """The loop over `inner`: whole vectors and a masked rest, or scalars; `body` gets the first index."""
+        if not self.lanes:
+            self.each(scope, n, body)
+            return
+        whole = n - n % self.lanes
+        level = scope.depth + 1
+
+        def run(inner: Scope, _: Carried) -> Carried:
+            body(inner, Reg(inner.vars[level], "i64"))
+            return []
+
+        if whole:
+            loop(scope, level, level, ("0", str(whole), self.lanes), [], run, sure=True)
+        if n > whole:
+            mask = Reg("<" + ", ".join(f"i1 {str(k < n - whole).lower()}" for k in range(self.lanes)) + ">", "i1")
+            rest = Scope(scope, level, scope.scalar, self.lanes, mask)
+            rest.vars[level] = str(whole)
+            body(rest, Reg(str(whole), "i64"))
+
+    def load(self, scope: Scope, v: Value, at: Reg, wide: bool = False) -> Reg:
+        """The element (or lanes) of an array from a flat position on."""
+        ty = scalar.MEMORY[v.type.dtype.short]
+        em = scope.emitter(wide)
+        where = scope.scalar.op(f"getelementptr {ty}, ptr {self.pointer(v)}, i64 {at.text}", "ptr")
+        return scalar.load_as(em, memory.contiguous(em, where, ty, scope.mask if wide else None))
+
+    def store(self, scope: Scope, v: Value, at: Reg, x: Reg, wide: bool = False) -> None:
+        """Writes an element (or lanes) at a flat position."""
+        ty = scalar.MEMORY[v.type.dtype.short]
+        em = scope.emitter(wide)
+        where = scope.scalar.op(f"getelementptr {ty}, ptr {self.pointer(v)}, i64 {at.text}", "ptr")
+        memory.write(em, where, scalar.store_as(em, x), scope.mask if wide else None)
+
+
+def _flat(em: Emitter, i: Reg, n: int, j: Reg) -> Reg:
+    """i * n + j."""
+    return em.add(em.mul(i, n), j)
+
+
+def _around(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
+    return prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])
+
+
+def _lanes(inner: int, v: Value) -> int:
+    lanes = vector_bytes() // (8 if v.type.dtype.short in ("f64", "i64") else 4)
+    return lanes if inner >= lanes else 0
+
+
+def write(plan: Plan, op: Op, context: Context, name: str) -> KernelCode:
+    """The routine of an opaque op."""
+    kind = op.kind.name
+    if kind == "scatter_add":
+        return _scatter_add(plan, op, context, name)
+    if kind in ("argmax", "argmin"):
+        return _arg_extreme(plan, op, context, name)
+    return _scan(plan, op, context, name)
+
+
+def fill(root: Root, context: Context, name: str) -> KernelCode:
+    """What a reduction of nothing gives: the identity everywhere."""
+    v = root.target
+    r = _Routine(None, context, name, _lanes(prod(shape_of(v)), v))
+    start = identity(root.reduce, v.type.dtype.short)
+
+    def body(scope: Scope, i: Reg) -> None:
+        wide = bool(r.lanes)
+        r.store(scope, v, i, scope.emitter(wide).const(start, scalar.element(v.type.dtype.short)), wide)
+
+    r.along(r.top, prod(shape_of(v)), body)
+    return r.finish()
+
+
+def _scatter_add(plan: Plan, op: Op, context: Context, name: str) -> KernelCode:
+    """out[b, t, indices[b, i], :] += v[b, t, i, :], in the order of the indices; `out` holds the base already."""
+    (base, indices, v), out = op.operands, op.results[0]
+    axis, batch = op.attrs["axis"], op.attrs["batch_dims"]
+    shape = shape_of(base)
+    outer, between, inner = prod(shape[:batch]), prod(shape[batch:axis]), prod(shape[axis + 1 :])
+    picks = prod(shape_of(indices)[batch:])
+    r = _Routine(plan, context, name, _lanes(inner, out))
+    r.checks = True
+    if indices.type.shape == ():
+        r.numbers[indices] = Reg("%index", scalar.element(indices.type.dtype.short))
+    dtype, wide = out.type.dtype.short, bool(r.lanes)
+
+    def row(scope: Scope, b: Reg, t: Reg, i: Reg) -> None:
+        em = scope.scalar
+        bt = _flat(em, b, between, t)
+        pick = r.numbers.get(indices) or r.load(scope, indices, _flat(em, b, picks, i))
+        index = _checked(scope, pick, shape[axis], plan.order[op] + 1)
+        to, source = em.mul(_flat(em, bt, shape[axis], index), inner), em.mul(_flat(em, bt, picks, i), inner)
+
+        def one(s: Scope, j: Reg) -> None:
+            where = s.scalar.add(to, j)
+            old = r.load(s, out, where, wide)
+            new = r.load(s, v, s.scalar.add(source, j), wide)
+            r.store(s, out, where, scalar.lower(s.emitter(wide), "add", [old, new], dtype, in_dtype=dtype), wide)
+
+        r.along(scope, inner, one)
+
+    if outer * between * picks * inner:
+        r.each(
+            r.top, outer,
+            lambda s, b: r.each(s, between, lambda s2, t: r.each(s2, picks, lambda s3, i: row(s3, b, t, i))),
+        )  # fmt: skip
+    return r.finish()
+
+
+def _checked(scope: Scope, index: Reg, bound: int, status: int) -> Reg:
+    """The index as i64; out of range it is 0 and the status is set."""
+    em = scope.scalar
+    index = em.convert("sext", index, "i64") if index.ty == "i32" else index
+    fits = em.compare("ult", index, bound)
+    old = em.op("load i32, ptr %status", "i32")
+    em.raw(f"store i32 {em.select(fits, old, status).text}, ptr %status")
+    return em.select(fits, index, 0)
+
+
+def _arg_extreme(plan: Plan, op: Op, context: Context, name: str) -> KernelCode:
+    """The first largest (smallest) element along the axis; the first NaN if there is one."""
+    x, out = op.operands[0], op.results[0]
+    outer, n, inner = _around(shape_of(x), op.attrs["axis"])
+    r = _Routine(plan, context, name, _lanes(inner, x))
+    wide = bool(r.lanes)
+    more = "gt" if op.kind.name == "argmax" else "lt"
+
+    def column(scope: Scope, o: Reg, j: Reg) -> None:
+        em, lane = scope.scalar, scope.emitter(wide)
+        start = em.add(em.mul(o, n * inner), j)
+        best = r.load(scope, x, start, wide)
+        place = lane.const(0, "i64")
+
+        def step(s: Scope, carried: Carried) -> Carried:
+            value, where = carried
+            e = s.emitter(wide)
+            i = Reg(s.vars[s.depth], "i64")
+            new = r.load(s, x, s.scalar.add(start, s.scalar.mul(i, inner)), wide)
+            better = _better(e, more, new, value)
+            return [e.select(better, new, value), e.select(better, e.splat(i), where)]
+
+        if n > 1:
+            level = scope.depth + 1
+            best, place = loop(
+                scope, level, level, ("1", str(n), 1), [(best, wide), (place, wide)], step, sure=True
+            )
+        if out.type.dtype.short == "i32":
+            place = lane.convert("trunc", place, "i32")
+        if not out.type.shape:
+            r.store(scope, out, Reg("0", "i64"), place)
+        else:
+            r.store(scope, out, em.add(em.mul(o, inner), j), place, wide)
+
+    r.each(r.top, outer, lambda s, o: r.along(s, inner, lambda s2, j: column(s2, o, j)))
+    return r.finish()
+
+
+def _better(em: Emitter, more: str, new: Reg, old: Reg) -> Reg:
+    """Whether a later element replaces the best so far."""
+    if new.ty == "i1":
+        return em.and_(new, em.not_(old)) if more == "gt" else em.and_(em.not_(new), old)
+    if new.ty not in ("float", "double"):
+        return em.compare("s" + more, new, old)
+    ordered = em.and_(em.compare("u" + more, new, old), em.compare("ord", old, old))
+    return ordered
+
+
+def _scan(plan: Plan, op: Op, context: Context, name: str) -> KernelCode:
+    """cumsum: y[t] = y[t-1] + x[t]. linear_scan: h[t] = a[t] * h[t-1] + v[t]. From either end."""
+    out, x = op.results[0], op.operands[-1]
+    a = op.operands[0] if op.kind.name == "linear_scan" else None
+    outer, n, inner = _around(shape_of(x), op.attrs["axis"])
+    r = _Routine(plan, context, name, _lanes(inner, x))
+    wide, dtype = bool(r.lanes), out.type.dtype.short
+    exclusive, reverse = op.attrs.get("exclusive", False), op.attrs["reverse"]
+
+    def column(scope: Scope, o: Reg, j: Reg) -> None:
+        start = scope.scalar.add(scope.scalar.mul(o, n * inner), j)
+
+        def step(s: Scope, carried: Carried) -> Carried:
+            e, em = s.emitter(wide), s.scalar
+            t = Reg(s.vars[s.depth], "i64")
+            t = em.sub(n - 1, t) if reverse else t
+            where = em.add(start, em.mul(t, inner))
+            running, new = carried[0], r.load(s, x, where, wide)
+            if a is not None:
+                running = scalar.lower(e, "mul", [r.load(s, a, where, wide), running], dtype, in_dtype=dtype)
+            after = scalar.lower(e, "add", [running, new], dtype, in_dtype=dtype)
+            r.store(s, out, where, carried[0] if exclusive else after, wide)
+            return [after]
+
+        level = scope.depth + 1
+        zero = scope.emitter(wide).const(0, scalar.element(dtype))
+        loop(scope, level, level, ("0", str(n), 1), [(zero, wide)], step, sure=True)
+
+    r.each(r.top, outer, lambda s, o: r.along(s, inner, lambda s2, j: column(s2, o, j)))
+    return r.finish()

@@ -1,0 +1,21 @@
+"""The passes between a traced function and code generation, as one readable list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..ir.simplify import canon
+from ..ir.cse import cse
+from ..ir.dce import dce
+from ..ir.expand import expand
+from ..ir.graph import Function
+from ..ir.inline import inline
+
+PASSES: tuple[Callable[[Function], Function], ...] = (inline, canon, expand, canon, cse, dce)
+
+
+def optimise(fn: Function) -> Function:
+    """The function inlined, simplified, with ops that have no machine form expanded. The given one is not changed."""
+    for p in PASSES:
+        fn = p(fn)
+    return fn

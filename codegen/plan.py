@@ -1,0 +1,225 @@
+"""The plan of a function: which values live in buffers, and the steps that make them.
+
+A `Kernel` is a loop nest over one domain with several roots (arrays to store, reductions to finish); a `Call` is an op
+that runs by itself (a matrix product, a scatter). A value that owns no buffer is written into each kernel that needs
+it. `walk` finds what a root reads; everything later (fusion, schedules, buffers) looks only at its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import prod
+from typing import NamedTuple
+
+from ..ir.graph import Function, Op, Value
+from . import access
+from .index_map import ZERO, At, Index, variable
+
+
+class Leaf(NamedTuple):
+    """An element read from a buffer: whose, and at which flat position."""
+
+    owner: Value
+    position: Index
+
+
+@dataclass(slots=True, eq=False)
+class Root:
+    """Something that a kernel makes: `target`, from `source[at]` at every point of the domain, written at `out`.
+
+    `reduce` is empty for a store; else the kind of reduction, and `axes` are the levels of the domain it takes together.
+    `base` is what the target's buffer must hold before (only a slot of it is written); `add` adds to what is there.
+    """
+
+    op: Op
+    target: Value
+    source: Value
+    at: At
+    out: At
+    reduce: str = ""
+    axes: frozenset[int] = frozenset()
+    base: Value | None = None
+    add: bool = False
+
+    @property
+    def position(self) -> Index:
+        """Where in the target's buffer the element goes."""
+        return access.address(self.out, access.shape_of(self.target))
+
+
+@dataclass(slots=True)
+class Walk:
+    """What a root (or a kernel) reads: leaves, 0-d values, and the values computed on the way, with their positions."""
+
+    leaves: dict[Leaf, None] = field(default_factory=dict)
+    scalars: dict[Value, None] = field(default_factory=dict)
+    visits: dict[tuple[Value, At], None] = field(default_factory=dict)
+
+    def update(self, other: Walk) -> None:
+        """Takes in what another walk found."""
+        self.leaves.update(other.leaves)
+        self.scalars.update(other.scalars)
+        self.visits.update(other.visits)
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """A part of the program. `deps` is a bit set of the numbers of all steps that must come before."""
+
+    number: int
+    deps: int = 0
+
+    @property
+    def bit(self) -> int:
+        """This step in a bit set."""
+        return 1 << self.number
+
+
+@dataclass(slots=True, eq=False)
+class Kernel(Step):
+    """A fused loop nest: one domain, roots in program order, and what they read together."""
+
+    domain: tuple[int, ...] = ()
+    roots: list[Root] = field(default_factory=list)
+    reads: Walk = field(default_factory=Walk)
+
+    @property
+    def targets(self) -> list[Value]:
+        """The values that this step makes."""
+        return list(dict.fromkeys(r.target for r in self.roots))
+
+
+@dataclass(slots=True, eq=False)
+class Call(Step):
+    """An op that is a step of its own; `inputs` are the buffers and scalars it takes (see `special.inputs`)."""
+
+    op: Op | None = None
+    inputs: tuple[Value, ...] = ()
+
+    @property
+    def targets(self) -> list[Value]:
+        """The values that this step makes."""
+        assert self.op is not None
+        return list(self.op.results)
+
+
+@dataclass(slots=True)
+class Plan:
+    """The steps in the order of running, and for each value with a buffer the value that owns it."""
+
+    fn: Function
+    steps: list[Kernel | Call] = field(default_factory=list)
+    owner: dict[Value, Value] = field(default_factory=dict)
+    order: dict[Op, int] = field(default_factory=dict)
+
+    def walk(self, root: Root) -> Walk:
+        """What a root reads."""
+        found = Walk()
+        todo: list[tuple[Value, At]] = []
+        if root.source is root.target:
+            found.visits[root.source, root.at] = None
+            self._definition(root.source, root.at, todo)
+        else:
+            todo.append((root.source, root.at))
+        todo += [(d.value, d.at) for d in access.dynamics(root.out)]
+        while todo:
+            v, at = todo.pop()
+            if not v.type.shape:
+                if not is_literal(v):
+                    found.scalars[v] = None
+            elif v in self.owner:
+                leaf = Leaf(self.owner[v], access.address(at, access.shape_of(v)))
+                found.leaves[leaf] = None
+                todo += [(d.value, d.at) for d in access.dynamics((leaf.position,))]
+            elif (v, at) not in found.visits:
+                found.visits[v, at] = None
+                self._definition(v, at, todo)
+        return found
+
+    def _definition(self, v: Value, at: At, todo: list[tuple[Value, At]]) -> None:
+        op = v.owner
+        assert isinstance(op, Op)
+        if access.form(op) == access.SOURCE:
+            todo += [(d.value, d.at) for d in access.dynamics(at)]
+        todo += [(p.value, p.at) for p in access.parts(op, at)]
+        for p in access.parts(op, at) if access.form(op) == access.CHOICE else ():
+            for b in p.guard:
+                todo += [(d.value, d.at) for d in access.dynamics((b.index,))]
+
+
+def is_literal(v: Value) -> bool:
+    """Whether a value is a constant that instructions can hold: a scalar, or one number everywhere."""
+    op = v.owner
+    if not isinstance(op, Op) or op.kind.name != "constant":
+        return False
+    if not v.type.shape:
+        return True
+    array = op.attrs["value"]
+    return bool(array.size) and not any(array.strides) or (0 < array.size <= 4096 and _uniform(array))
+
+
+def _uniform(array: object) -> bool:
+    import numpy as np
+
+    a = np.asarray(array)
+    first = a.flat[0]
+    return bool(a.tobytes() == np.full(a.shape, first, a.dtype).tobytes())
+
+
+def domain_of(shape: Iterable[int]) -> tuple[tuple[int, ...], At]:
+    """The shape without its dimensions of size 1, and the position of an element in terms of what is left."""
+    domain, at = [], []
+    for n in shape:
+        if n == 1:
+            at.append(ZERO)
+        else:
+            at.append(variable(len(domain), n))
+            domain.append(n)
+    return tuple(domain), tuple(at)
+
+
+def store(op: Op, target: Value) -> tuple[tuple[int, ...], Root]:
+    """Domain and root of a whole array."""
+    domain, at = domain_of(access.shape_of(target))
+    return domain, Root(op, target, target, at, at)
+
+
+def slots(op: Op, target: Value) -> list[tuple[tuple[int, ...], Root]]:
+    """A concatenation as one root per operand, each writing its own range."""
+    out, low, axis = [], 0, op.attrs["axis"]
+    for v in op.operands:
+        domain, at = domain_of(access.shape_of(v))
+        place = (*at[:axis], at[axis].plus(low), *at[axis + 1 :])
+        out.append((domain, Root(op, target, v, at, place)))
+        low += access.shape_of(v)[axis]
+    return out
+
+
+def write(op: Op) -> tuple[tuple[int, ...], Root]:
+    """Domain and root of an `update` or `add_at`: the slot's."""
+    base, v, *dynamic = op.operands
+    domain, at = domain_of(access.shape_of(v))
+    place = access.slot(op, at, access.shape_of(base), access.shape_of(v), dynamic)
+    return domain, Root(op, op.results[0], v, at, place, base=base, add=op.kind.name == "add_at")
+
+
+def reduction(op: Op) -> tuple[tuple[int, ...], Root]:
+    """Domain and root of a reduction."""
+    source, target = op.operands[0], op.results[0]
+    domain, at = domain_of(access.shape_of(source))
+    axes = set(op.attrs["axes"])
+    kept = [i for k, i in enumerate(at) if k not in axes]
+    place = tuple(ZERO if k in axes else i for k, i in enumerate(at)) if op.attrs["keepdims"] else tuple(kept)
+    levels = frozenset(_level(at[k]) for k in axes if at[k] is not ZERO)
+    return domain, Root(op, target, source, at, place, access.reduction(op), levels)
+
+
+def _level(i: Index) -> int:
+    (var,) = i.terms
+    return var.level  # type: ignore[union-attr]
+
+
+def numel(v: Value) -> int:
+    """The number of elements of a value."""
+    return prod(access.shape_of(v))

@@ -1,0 +1,47 @@
+"""Steps that are no fused loop nests: matrix products, scatter, argmax, scans.
+
+`inputs(op)` says which buffers (and scalars) such a step takes, `check(op)` refuses dtypes it has no code for. The code
+itself is in `matmul.py` and `opaque.py`.
+"""
+
+from __future__ import annotations
+
+from ..ir.graph import Op, Value
+from .errors import Unsupported
+
+_FLOATS, _NUMBERS, _ALL = ("f32", "f64"), ("f32", "f64", "i32", "i64"), ("f32", "f64", "i32", "i64", "bool")
+_TAKES = {
+    "matmul": _NUMBERS, "scatter_add": _NUMBERS, "argmax": _ALL, "argmin": _ALL, "cumsum": _NUMBERS,
+    "linear_scan": _NUMBERS,
+}  # fmt: skip
+
+
+def check(op: Op) -> None:
+    """Raises Unsupported for an op without code, or without code for these dtypes."""
+    dtypes = _TAKES.get(op.kind.name)
+    if dtypes is None or op.regions:
+        raise Unsupported(op, "there is no compiled form of this op")
+    for v in (*op.operands, *op.results):
+        if v.type.dtype.short not in _ALL:
+            raise Unsupported(op, f"dtype {v.type.dtype.name} has no compiled form")
+    if op.results[0].type.dtype.short not in dtypes:
+        raise Unsupported(op, f"there is no compiled form for {op.results[0].type.dtype.name}")
+
+
+def inputs(op: Op) -> tuple[Value, ...]:
+    """The values that the step reads; those that are not scalars must lie in buffers."""
+    if op.kind.name == "matmul":
+        return tuple(untransposed(v)[0] for v in op.operands)
+    return tuple(op.operands)
+
+
+def untransposed(v: Value) -> tuple[Value, bool]:
+    """A matrix (or stack of them) and whether it is to be read transposed: a `transpose` of the last two axes is free."""
+    flip = False
+    while isinstance(v.owner, Op) and v.owner.kind.name == "transpose":
+        perm = tuple(v.owner.attrs["perm"])
+        rank = len(perm)
+        if rank < 2 or perm != (*range(rank - 2), rank - 1, rank - 2):
+            break
+        v, flip = v.owner.operands[0], not flip
+    return v, flip
