@@ -216,6 +216,8 @@ def strides_of(shape: Sequence[int]) -> tuple[int, ...]:
 
 def reshaped(at: At, out_shape: Sequence[int], in_shape: Sequence[int]) -> At:
     """Where a reshape from `in_shape` to `out_shape` reads, group by group of dimensions that hold the same elements."""
+    if 0 in in_shape:
+        return (ZERO,) * len(in_shape)  # there is no element to read
     result: list[Index] = []
     for outs, ins in _groups(out_shape, in_shape):
         group = at[outs[0] : outs[1]]

@@ -128,7 +128,7 @@ def two_sum(em: Emitter, a: Operand, b: Reg) -> Pair:
 
 
 def two_product(em: Emitter, a: Operand, b: Operand) -> Pair:
-    """a * b exactly, as a rounded product and its error (Dekker's splitting where there is no FMA)."""
+    """a * b exactly, as a rounded product and its error (Dekker's algorithm where there is no FMA)."""
     x, y = em.same(a, b)
     p = em.fmul(x, y)
     if em.has_fma:
@@ -140,9 +140,9 @@ def two_product(em: Emitter, a: Operand, b: Operand) -> Pair:
 
 
 def _split(em: Emitter, x: Reg) -> Pair:
-    """x as a sum of two floats of half the bits (Veltkamp), so that their products are exact."""
-    t = em.fmul(x, 2.0 ** (12 if x.ty == "float" else 27) + 1.0)
-    high = em.fsub(t, em.fsub(t, x))
+    """x as a sum of two floats of half the bits, by cutting the low ones off, so that their products are exact."""
+    int_ty, keep = ("i32", -(1 << 12)) if x.ty == "float" else ("i64", -(1 << 27))
+    high = em.bitcast(em.and_(em.bitcast(x, int_ty), keep), x.ty)
     return high, em.fsub(x, high)
 
 

@@ -65,7 +65,7 @@ def exp_pair(em: Emitter, f: Format, x: Reg) -> Pair:
     """e**x for x <= 0 as (high, low); both underflow gradually."""
     a = _reduce(em, f, em.maximum(f.exp_range[0], x))
     high, low = fast_two_sum(em, 1.0, a.r)
-    low = em.fadd(low, exp_tail(em, f, a))
+    high, low = fast_two_sum(em, high, em.fadd(low, exp_tail(em, f, a)))
     powers = half_powers(em, f, a.n)
     return scale(em, high, powers), scale(em, low, powers)
 

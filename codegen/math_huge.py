@@ -29,13 +29,11 @@ def two_over_pi_limbs() -> tuple[int, ...]:
 
 def _arctan_inverse(n: int, one: int) -> int:
     """arctan(1/n) in units of 1/one, by its series (Machin's formula gives pi from two of these)."""
-    term = one // n
-    total, k = term, 1
-    while term:
-        term //= -n * n if term > 0 else n * n
-        term = -abs(term) if k % 2 else abs(term)
-        total += term // (2 * k + 1)
-        k += 1
+    power, total, k = one // n, 0, 1
+    while power:
+        total += power // k if k % 4 == 1 else -(power // k)
+        power //= n * n
+        k += 2
     return total
 
 

@@ -55,7 +55,7 @@ def _log2_pair(em: Emitter, f: Format, x: Reg) -> Pair:
 def _exp2_pair(em: Emitter, f: Format, p: Reg, p_low: Reg) -> Reg:
     """2**(p + p_low) for p within twice the range of exponents."""
     multiple, n = nearest_int(em, f, p, 1.0)
-    r, low = _times_pair(em, f.ln2_pair, (em.fsub(p, multiple), p_low))
+    r, low = _times_pair(em, f.ln2_pair, fast_two_sum(em, em.fsub(p, multiple), p_low))
     y = em.fadd(r, em.fma(horner(em, r, f.exp_q1), em.fmul(r, r), low))
     return scale(em, em.fadd(y, 1.0), half_powers(em, f, n))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from .emitter import Emitter, Reg
-from .math_common import Format, divide_pairs, fast_two_sum, horner, nearest_int, two_sum
+from .math_common import Format, divide_pairs, fast_two_sum, horner, nearest_int, two_product, two_sum
 from .math_f64 import F64
 from .math_formats import format_of
 from .math_huge import reduce_huge
@@ -33,16 +33,14 @@ def _reduce(em: Emitter, f: Format, x: Reg, pair: bool) -> Quadrant:
     """The quadrant and the rest, as a pair or (low zero) rounded to one float."""
     multiple, q = nearest_int(em, f, x, TWO_OVER_PI)
     if not em.has_fma:
-        reduced = _reduce_without_fma(em, f, x, multiple, q)
-    else:
-        a, b, c = f.half_pi  # all positive, so that x = -0 keeps its sign
-        first = em.fma(multiple, -a, x)
-        r = em.fma(multiple, -b, first)
-        if not pair:
-            return Quadrant(q, em.fma(multiple, -c, r), em.const(0.0, f.ty))
-        error = em.fma(multiple, -b, em.fsub(first, r))
-        reduced = Quadrant(q, r, em.fma(multiple, -c, error))
-    return reduced
+        return _reduce_without_fma(em, f, x, multiple, q)
+    a, b, c = f.half_pi  # all positive, so that x = -0 keeps its sign
+    first = em.fma(multiple, -a, x)
+    if not pair:
+        return Quadrant(q, em.fma(multiple, -c, em.fma(multiple, -b, first)), em.const(0.0, f.ty))
+    product, error = two_product(em, multiple, b)
+    r, low = fast_two_sum(em, first, em.fneg(product))
+    return Quadrant(q, r, em.fma(multiple, -c, em.fsub(low, error)))
 
 
 def _reduce_without_fma(em: Emitter, f: Format, x: Reg, multiple: Reg, q: Reg) -> Quadrant:
@@ -113,7 +111,7 @@ def _trig(name: str) -> Callable[[Emitter, Reg], Reg]:
     def emit(em: Emitter, x: Reg) -> Reg:
         f = format_of(x)
         fast = core(em, f, _reduce(em, f, x, name == "tan"))
-        huge = em.compare("ogt", em.fabs(x), f.trig_range)
+        huge = em.compare("ogt", em.fabs(x), f.trig_range if em.has_fma else min(f.trig_range, 1e6))
         return em.cold(huge, fast, f"pb.{name}.{em.scalar().suffix(x.ty)}", slow, x)
 
     return emit
