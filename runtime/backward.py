@@ -1,0 +1,192 @@
+"""The reverse sweep over what a tape recorded.
+
+A record is `(op, attrs, operands, results)`. The sweep keeps one running cotangent per tensor, visits the records that lie
+between the sources and the targets backwards, and applies each op's `vjp` rule. With the raw builder everything is plain
+arrays and a running cotangent that the sweep made itself is added to in place, so that n reads of an array cost O(n);
+with the eager builder the rules run as ordinary ops, for outer tapes and traces.
+
+Complex numbers follow TensorFlow: the gradient of a real loss is d/dRe + i d/dIm, for which the rule of a holomorphic op is
+applied to the conjugate cotangent and its answer conjugated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..ir.builder import RawBuilder
+from ..ir.derive import fit
+from ..ir.dtypes import DType, as_dtype
+from ..ir.opdef import Into, NoGradient, OpDef, get
+from ..ir.quiet import Quiet
+from .eager_builder import EAGER
+from .location import at
+
+Record = tuple[Any, Any, Sequence[Any], Sequence[Any]]
+_ADD_AT, _SCATTER = get("add_at"), get("scatter_add")
+
+
+class SweepBuilder(RawBuilder):
+    """The raw builder, which adds into arrays in place where the sweep owns them."""
+
+    def __init__(self) -> None:
+        self.owned: dict[int, Any] = {}
+
+    def own(self, a: Any) -> None:
+        """The array was made by the sweep and nobody else has it."""
+        self.owned[id(a)] = a
+
+    def apply(self, op: OpDef, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
+        """The op's NumPy meaning; slot additions to an owned array happen in place."""
+        if op is _ADD_AT and id(operands[0]) in self.owned and None not in attrs["starts"]:
+            slot = get("slice").eager({**attrs, "sizes": np.shape(operands[1])}, operands[0])
+            np.add(slot, operands[1], out=slot)
+            return operands[0]
+        if op is _SCATTER and id(operands[0]) in self.owned and attrs == {"axis": 0, "batch_dims": 0}:
+            np.add.at(operands[0], operands[1], operands[2])
+            return operands[0]
+        return op.eager(attrs, *operands)
+
+
+class Cotangents:
+    """The running cotangents, by the identity of the tensors."""
+
+    def __init__(self, builder: Any) -> None:
+        self.b = builder
+        self.raw = isinstance(builder, SweepBuilder)
+        self.values: dict[int, Any] = {}
+
+    def add(self, key: int, g: Any) -> None:
+        """Adds a share."""
+        running = self.values.get(key)
+        if self.raw:
+            self.values[key] = self._add_raw(running, g)
+        elif isinstance(g, Into):
+            self.values[key] = g.start() if running is None else g.add(running)
+        else:
+            self.values[key] = g if running is None else running + g
+
+    def _add_raw(self, running: Any, g: Any) -> Any:
+        b: SweepBuilder = self.b
+        if isinstance(g, Into):
+            if running is None or id(running) not in b.owned:
+                new = g.start() if running is None else g.add(running)
+                if type(new) is np.ndarray and new.flags.owndata and new.flags.writeable:
+                    b.own(new)
+                return new
+            return g.add(running)
+        if running is None:
+            return g
+        if id(running) in b.owned:
+            return np.add(running, g, out=running)
+        new = np.add(running, g)
+        if type(new) is np.ndarray and new.ndim:
+            b.own(new)
+        return new
+
+    def take(self, key: int) -> Any:
+        """The cotangent, which is not needed here any more."""
+        g = self.values.pop(key, None)
+        if self.raw and g is not None:
+            self.b.owned.pop(id(g), None)
+        return g
+
+
+def connected(records: Iterable[Record], sources: Iterable[int]) -> tuple[list[Record], set[int]]:
+    """The records that depend on the sources, and the identities of all tensors that do."""
+    reach = set(sources)
+    active = []
+    for record in records:
+        for x in record[2]:
+            if id(x) in reach:
+                active.append(record)
+                reach.update(map(id, record[3]))
+                break
+    return active, reach
+
+
+def sweep(
+    records: Iterable[Record], seeds: Sequence[tuple[int, Any]], sources: Sequence[int], raw: bool
+) -> dict[int, Any]:
+    """The cotangents of the sources: arrays when `raw`, else tensors; a source that is not reached is missing.
+
+    Args:
+      records: in the order of execution. seeds: identities of targets with their cotangents. sources: identities.
+
+    Raises:
+      LookupError: an op on the way has no derivative rule.
+    """
+    active, reach = connected(records, sources)
+    cts = Cotangents(SweepBuilder() if raw else EAGER)
+    for key, g in seeds:
+        if key in reach:
+            cts.add(key, g)
+    wanted = set(sources)
+    if raw:
+        with Quiet():
+            _run(active, cts, reach, wanted, lambda xs: [x._data for x in xs])
+    else:
+        _run(active, cts, reach, wanted, list)
+    return {k: cts.values[k] for k in wanted if k in cts.values}
+
+
+def _run(
+    active: list[Record], cts: Cotangents, reach: set[int], wanted: set[int], unwrap: Callable[[Sequence[Any]], list[Any]]
+) -> None:
+    values = cts.values
+    while active:
+        op, attrs, xs, outs = active.pop()
+        keys = [id(o) for o in outs]
+        gs = [values.get(k) if k in wanted else cts.take(k) for k in keys]
+        if all(g is None for g in gs):
+            continue
+        needs = [id(x) in reach for x in xs]
+        shares = _shares(op, cts.b, attrs, unwrap(outs), unwrap(xs), gs, needs)
+        for x, g, need in zip(xs, shares, needs, strict=True):
+            if g is not None and need:
+                cts.add(id(x), g)
+
+
+def _shares(
+    op: Any, b: Any, attrs: Any, outs: list[Any], xs: list[Any], gs: list[Any], needs: list[bool]
+) -> Sequence[Any]:
+    """The cotangents of the operands of one op, brought to the operands' shapes."""
+    if any(_is_complex(v, b) for v in (*gs, *xs)) and not getattr(op, "wirtinger", False):
+        gs = [_conj(g, b) for g in gs]
+        found = [g.start() if isinstance(g, Into) else g for g in _vjp(op, b, attrs, outs, xs, gs, needs)]
+        return [_conj(g, b) for g in found]
+    shares = _vjp(op, b, attrs, outs, xs, gs, needs)
+    return [
+        fit(b, g, x) if g is not None and type(g) is not Into and tuple(b.shape(g)) != tuple(b.shape(x)) else g
+        for g, x in zip(shares, xs, strict=True)
+    ]
+
+
+def _vjp(op: Any, b: Any, attrs: Any, outs: Any, xs: Any, gs: Any, needs: Any) -> Sequence[Any]:
+    try:
+        return op.vjp(b, attrs, outs, xs, gs, needs)  # type: ignore[no-any-return]
+    except NoGradient as e:
+        raise LookupError(f"gradient registry has no entry for: {e}{at()}") from e
+
+
+def _dtype(v: Any, b: Any) -> DType | None:
+    return None if v is None or type(v) is Into else as_dtype(v.dtype)
+
+
+def _is_complex(v: Any, b: Any) -> bool:
+    if type(v) is np.ndarray:
+        return v.dtype.kind == "c"
+    d = _dtype(v, b)
+    return d is not None and d.is_complex
+
+
+def _conj(g: Any, b: Any) -> Any:
+    if g is None or not _is_complex(g, b):
+        return g
+    if isinstance(b, RawBuilder):
+        return np.conj(g)
+    from .ops_complex import conj
+
+    return conj(g)

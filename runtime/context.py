@@ -1,0 +1,147 @@
+"""What is going on in this thread: active tapes, a running trace, name scopes.
+
+Every public op asks here whether anybody listens. `slow_mode` is the process-wide answer to that question: as long as
+its count is zero, no thread records, traces or runs functions eagerly, and both the eager ops and the native call path
+skip all of it. A trace replaces the thread's tapes for as long as it runs (`tracing`), because what it sees are symbols
+that mean nothing to the tapes outside.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..ir.opdef import OpDef
+    from .tensor import Tensor
+    from .variable import Variable
+
+
+class TraceProtocol(Protocol):
+    """What a running trace does in place of eager execution."""
+
+    def apply(self, op: OpDef, xs: Sequence[Tensor], attrs: dict[str, Any]) -> Any:
+        """Records the op; gives a symbolic tensor, or a tuple of them when there are several results."""
+
+    def constant(self, array: np.ndarray[Any, Any]) -> Tensor:
+        """A symbolic tensor with that known value."""
+
+    def read_variable(self, variable: Variable) -> Tensor:
+        """The variable's value at this point of the program."""
+
+    def assign_variable(self, variable: Variable, value: Tensor) -> None:
+        """The variable has this value from here on."""
+
+    def new_variable(self, variable: Variable, initial: Tensor) -> Tensor:
+        """Called while a variable is made: gives the eager start value, or raises ValueError when it is not allowed."""
+
+
+class Recorder(Protocol):
+    """A tape or a forward accumulator: whoever wants to see each op after it ran."""
+
+    def record(self, op: Any, attrs: Any, xs: Sequence[Any], outs: Sequence[Tensor]) -> None:
+        """Called with the op, its attributes, operands (tensors, or a variable for a read) and results."""
+
+
+class SlowMode:
+    """Counts the reasons, in all threads, for which compiled calls must take the Python path.
+
+    `native` is a mirror for machine code: an object with a writable `value`, such as a ctypes integer.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._lock = threading.Lock()
+        self._native: Any = None
+
+    def attach(self, native: Any) -> None:
+        """Keeps `native.value` equal to the count from now on."""
+        with self._lock:
+            self._native = native
+            native.value = self.count
+
+    def enter(self) -> None:
+        """One more reason."""
+        self._add(1)
+
+    def leave(self) -> None:
+        """One reason less."""
+        self._add(-1)
+
+    def _add(self, n: int) -> None:
+        with self._lock:
+            self.count += n
+            if self._native is not None:
+                self._native.value = self.count
+
+
+class Context(threading.local):
+    """The state of one thread. `recorders` are the tapes and accumulators that listen, innermost last."""
+
+    trace: TraceProtocol | None = None
+
+    def __init__(self) -> None:
+        self.recorders: list[Recorder] = []
+        self.names: list[str] = []
+
+    @property
+    def tapes(self) -> list[Recorder]:
+        """The recorders that are active, innermost last."""
+        return self.recorders
+
+
+slow_mode = SlowMode()
+context = Context()
+
+
+@contextmanager
+def tracing(trace: TraceProtocol | None) -> Iterator[None]:
+    """Runs the body under the trace, away from the recorders outside; None runs it eagerly (as `init_scope`)."""
+    saved = context.trace, context.recorders, context.names
+    context.trace, context.recorders, context.names = trace, [], []
+    slow_mode.enter()
+    try:
+        yield
+    finally:
+        slow_mode.leave()
+        context.trace, context.recorders, context.names = saved
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Runs the body without recording, in the same trace."""
+    saved = context.recorders
+    context.recorders = []
+    try:
+        yield
+    finally:
+        context.recorders = saved
+
+
+def push(recorder: Recorder) -> None:
+    """The recorder sees every op of this thread from now on."""
+    slow_mode.enter()
+    context.recorders.append(recorder)
+
+
+def pop(recorder: Recorder) -> None:
+    """The recorder sees no more. Does nothing when it was not listening."""
+    for i in range(len(context.recorders) - 1, -1, -1):
+        if context.recorders[i] is recorder:
+            del context.recorders[i]
+            slow_mode.leave()
+            return
+
+
+@contextmanager
+def name_scope(name: str) -> Iterator[str]:
+    """Prefixes the names of variables made inside with `name/`; gives the whole prefix."""
+    context.names.append(name)
+    try:
+        yield "".join(n + "/" for n in context.names)
+    finally:
+        context.names.pop()

@@ -1,0 +1,113 @@
+"""What all elementwise public ops share: bringing operands to one dtype, checking it once, running the op.
+
+TensorFlow never promotes between tensors: the first tensor among the operands decides, Python numbers, lists and NumPy
+arrays are converted to its dtype, another tensor of another dtype is an error. Without a tensor the first operand's own
+dtype decides.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ..ir.dtypes import DType
+from ..ir.opdef import OpDef
+from .context import context, slow_mode
+from .convert import as_tensor
+from .dispatch import apply, check
+from .errors import DtypeMismatch, TypeMismatch, fail
+from .tensor import Tensor
+
+NONE: dict[str, Any] = {}
+_checked: set[tuple[OpDef, np.dtype[Any]]] = set()
+# Ops whose NumPy meaning and derivative rule hold for complex numbers as they stand (they are holomorphic).
+_HOLOMORPHIC = frozenset(
+    "add sub mul div neg square sqrt rsqrt exp log expm1 log1p sin cos tan sinh cosh tanh pow sigmoid".split()
+)
+
+
+def binary(op: OpDef, x: Any, y: Any) -> Tensor:
+    """An op of two operands that broadcast."""
+    if type(x) is Tensor and type(y) is Tensor:
+        dtype = x._data.dtype
+        if dtype is y._data.dtype and (op, dtype) in _checked:
+            return apply(op, (x, y), NONE)  # type: ignore[no-any-return]
+    elif type(x) is Tensor and type(y) is float and x._data.dtype.kind == "f" and not slow_mode.count:
+        return binary(op, x, Tensor(np.array(y, x._data.dtype)))
+    x, y = operands(op.name, x, y)
+    ready(op, x)
+    return apply(op, (x, y), NONE)  # type: ignore[no-any-return]
+
+
+def unary(op: OpDef, x: Any, **attrs: Any) -> Tensor:
+    """An op of one operand."""
+    if type(x) is not Tensor:
+        x = as_tensor(x)
+        ready(op, x)
+    elif (op, x._data.dtype) not in _checked:
+        ready(op, x)
+    return apply(op, (x,), attrs)  # type: ignore[no-any-return]
+
+
+def ready(op: OpDef, x: Tensor) -> None:
+    """Raises TypeMismatch when the op is not defined for the dtype; remembers the answer for eager tensors."""
+    d = x.dtype
+    if not (d.is_complex and op.name in _HOLOMORPHIC) and not (d.kind in "sc" and op.name in ("eq", "ne")):
+        count = len(getattr(op, "partials", (None,)))
+        check(op, (x,) * count, {"dtype": d} if "dtype" in op.attrs else NONE)
+    if type(x) is Tensor:
+        _checked.add((op, x._data.dtype))
+
+
+def tensor_or_none(x: Any) -> Tensor | None:
+    """A tensor or variable as a Tensor, None for anything else."""
+    if isinstance(x, Tensor):
+        return x
+    if hasattr(type(x), "_as_tensor"):
+        return x._as_tensor()  # type: ignore[no-any-return]
+    return None
+
+
+def operands(what: str, *xs: Any) -> list[Tensor]:
+    """The operands of an op as tensors of one dtype.
+
+    Raises:
+      DtypeMismatch: naming both dtypes and the cast to write.
+    """
+    found = [tensor_or_none(x) for x in xs]
+    lead = next((t for t in found if t is not None), None)
+    dtype = None if lead is None else lead.dtype
+    out = []
+    for x, t in zip(xs, found, strict=True):
+        if t is None:
+            t = _converted(what, x, dtype)
+        elif t.dtype is not dtype and dtype is not None:
+            mixed(what, dtype, f"a tensor of dtype {t.dtype.name}")
+        dtype = dtype or t.dtype
+        out.append(t)
+    return out
+
+
+def _converted(what: str, x: Any, dtype: DType | None) -> Tensor:
+    if dtype is None:
+        return as_tensor(x)
+    try:
+        return as_tensor(x, dtype)
+    except DtypeMismatch:
+        text = repr(x)
+        mixed(what, dtype, f"{text if len(text) < 40 else text[:37] + '...'} of type {type(x).__name__}")
+
+
+def mixed(what: str, dtype: DType, other: str) -> NoReturn:
+    """Raises the error for operands of different dtypes."""
+    fail(DtypeMismatch, f"{what}: the operands differ in dtype: a tensor of dtype {dtype.name} and {other}; nothing is "
+                        f"promoted silently, write pb.cast(y, pb.{dtype.name}), or cast both to the dtype that you mean")  # fmt: skip
+
+
+def tracing() -> bool:
+    """Whether a trace is running in this thread."""
+    return slow_mode.count > 0 and context.trace is not None
+
+
+__all__ = ["NONE", "TypeMismatch", "binary", "mixed", "operands", "ready", "tensor_or_none", "tracing", "unary"]

@@ -1,0 +1,202 @@
+"""`t[key]`: Python's basic indexing as one `slice` op and one `reshape`.
+
+A key becomes a slot: per dimension a start, a number of elements and a step, as the ops `slice`, `add_at` and `update` take
+them; integers then drop their dimension and `newaxis` adds one. An integer tensor whose value is not known while tracing is
+a start that the compiled code computes. A bool tensor selects as `boolean_mask`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..ir.dims import Dim, DimLike, floordiv
+from ..ir.dtypes import int64
+from ..ir.opdef import get
+from .convert import as_tensor, is_tensor
+from .dispatch import apply
+from .errors import IndexMismatch, InvalidArgumentError, fail
+from .tensor import Tensor
+
+newaxis = None
+_SLICE, _RESHAPE, _UPDATE, _IDENTITY = get("slice"), get("reshape"), get("update"), get("identity")
+
+
+@dataclass
+class Slot:
+    """The part of a tensor that a key names, and the shape that Python sees."""
+
+    starts: list[DimLike | None] = field(default_factory=list)
+    sizes: list[DimLike] = field(default_factory=list)
+    strides: list[int] = field(default_factory=list)
+    dynamic: list[Tensor] = field(default_factory=list)
+    shape: list[DimLike] = field(default_factory=list)
+
+    def add(self, start: DimLike | None, size: DimLike, stride: int) -> None:
+        """One more dimension of the operand."""
+        self.starts.append(start)
+        self.sizes.append(size)
+        self.strides.append(stride)
+
+
+def getitem(x: Any, key: Any) -> Tensor:
+    """The part of `x` that the key names.
+
+    Raises:
+      InvalidArgumentError (also an IndexError): an index out of range, too many indices, a step of 0.
+      TypeError: a key that is no index.
+    """
+    t = x if isinstance(x, Tensor) else as_tensor(x)
+    if _is_mask(key):
+        from .ops_index import boolean_mask
+
+        return boolean_mask(t, key)
+    slot = find_slot(t, key)
+    dims = t.type.shape
+    y = t
+    if slot.dynamic or tuple(slot.sizes) != dims or any(s != 1 for s in slot.strides):
+        attrs = {"starts": tuple(slot.starts), "sizes": tuple(slot.sizes), "strides": tuple(slot.strides)}
+        y = apply(_SLICE, (t, *slot.dynamic), attrs)
+    if tuple(slot.shape) != tuple(slot.sizes):
+        y = apply(_RESHAPE, (y,), {"shape": tuple(slot.shape)})
+    return apply(_IDENTITY, (t,), {}) if y is t else y  # type: ignore[no-any-return]
+
+
+def write_item(base: Tensor, key: Any, value: Tensor) -> Tensor:
+    """`base` with the part that the key names replaced by `value`, which is broadcast to it."""
+    from .ops_shape import broadcast_to
+
+    slot = find_slot(base, key)
+    v = broadcast_to(value, slot.shape)
+    v = apply(_RESHAPE, (v,), {"shape": tuple(slot.sizes)})
+    attrs = {"starts": tuple(slot.starts), "strides": tuple(slot.strides)}
+    return apply(_UPDATE, (base, v, *slot.dynamic), attrs)  # type: ignore[no-any-return]
+
+
+def _is_mask(key: Any) -> bool:
+    if isinstance(key, (bool, np.bool_)):
+        return True
+    if isinstance(key, np.ndarray):
+        return key.dtype == np.bool_
+    return is_tensor(key) and key.dtype.is_bool
+
+
+def find_slot(t: Tensor, key: Any) -> Slot:
+    """The slot of a key."""
+    items = list(key) if isinstance(key, (tuple, list)) else [key]
+    dims = t.type.shape
+    used = sum(1 for k in items if k is not None and k is not Ellipsis)
+    if used > len(dims):
+        fail(IndexMismatch, f"Index out of range: {used} indices for a tensor of shape {t.shape}, which has {len(dims)} "
+                            "dimensions")  # fmt: skip
+    gaps = [i for i, k in enumerate(items) if k is Ellipsis]
+    if len(gaps) > 1:
+        fail(InvalidArgumentError, "Multiple ellipses in slice spec not allowed: write `...` once")
+    fill = [slice(None)] * (len(dims) - used)
+    items = items[: gaps[0]] + fill + items[gaps[0] + 1 :] if gaps else items + fill
+    slot = Slot()
+    for k in items:
+        if k is None:
+            slot.shape.append(1)
+        elif isinstance(k, slice):
+            _slice(t, slot, k, dims[len(slot.starts)])
+        else:
+            _index(t, slot, k, dims[len(slot.starts)])
+    return slot
+
+
+def _slice(t: Tensor, slot: Slot, k: slice, dim: DimLike) -> None:
+    axis = len(slot.starts)
+    if k.start is None and k.stop is None and k.step is None:
+        slot.add(0, dim, 1)
+        slot.shape.append(dim)
+        return
+    start, stop, step = (_bound(b, axis) for b in (k.start, k.stop, k.step))
+    step = 1 if step is None else step
+    if isinstance(step, Dim) or step == 0:
+        fail(InvalidArgumentError, f"strides[{axis}] must be non-zero: a slice needs a step other than {step}")
+    if isinstance(dim, int) and not isinstance(start, Dim) and not isinstance(stop, Dim):
+        first, last, step = slice(start, stop, step).indices(dim)
+        size: DimLike = len(range(first, last, step))
+    else:
+        first, size = _symbolic_span(start, stop, step, dim)
+    slot.add(first if size != 0 else 0, size, step)
+    slot.shape.append(size)
+
+
+def _symbolic_span(start: Any, stop: Any, step: int, dim: DimLike) -> tuple[Any, DimLike]:
+    """First element and number of elements where sizes are symbols; the bounds are taken to lie inside."""
+
+    def inside(b: Any) -> Any:
+        return b + dim if isinstance(b, int) and b < 0 else b
+
+    if step > 0:
+        first = 0 if start is None else inside(start)
+        end = dim if stop is None else inside(stop)
+        return first, floordiv(end - first + (step - 1), step)
+    first = dim - 1 if start is None else inside(start)
+    end = -1 if stop is None else inside(stop)
+    return first, floordiv(first - end + (-step - 1), -step)
+
+
+def _bound(b: Any, axis: int) -> Any:
+    if b is None or type(b) is int or isinstance(b, Dim):
+        return b
+    if is_tensor(b):
+        t = as_tensor(b)
+        if not t.dtype.is_integer or t.ndim:
+            fail(TypeError, f"a slice bound must be an integer, not {t.dtype.name} of shape {t.shape}")
+        value = t._constant_value()
+        if value is None:
+            fail(TypeError, f"the bound of a slice of dimension {axis} is computed from an argument of the traced function; "
+                            "the size of a result must be known: use Python ints, or pb.gather with a range")  # fmt: skip
+        b = value[()]
+        return b if isinstance(b, Dim) else int(b)
+    return _integer(b)
+
+
+def _integer(k: Any) -> int:
+    if isinstance(k, (str, bytes, float, complex)) or not hasattr(k, "__index__"):
+        fail(TypeError, "Only integers, slices (`:`), ellipsis (`...`), pb.newaxis (`None`) and scalar integer tensors are "
+                        f"valid indices, got {k!r}")  # fmt: skip
+    return int(k.__index__())
+
+
+def _index(t: Tensor, slot: Slot, k: Any, dim: DimLike) -> None:
+    axis = len(slot.starts)
+    i: Any = k
+    if is_tensor(k):
+        k = as_tensor(k)
+        if not k.dtype.is_integer or k.ndim:
+            fail(TypeError, f"an index must be a scalar integer tensor, not {k.dtype.name} of shape {k.shape}: "
+                            "use pb.gather for several indices")  # fmt: skip
+        value = k._constant_value()
+        if value is None:
+            slot.add(None, 1, 1)
+            slot.dynamic.append(_from_the_start(t, k, axis))
+            return
+        i = value[()]
+    if not isinstance(i, Dim):
+        i = _integer(i)
+    if isinstance(dim, int) and isinstance(i, int):
+        if not -dim <= i < dim:
+            fail(IndexMismatch, f"slice index {i} of dimension {axis} out of bounds: the tensor has shape {t.shape}, "
+                                f"so the index must be in [{-dim}, {dim})")  # fmt: skip
+        i %= dim
+    elif isinstance(i, int) and i < 0:
+        i = dim + i
+    slot.add(i, 1, 1)
+
+
+def _from_the_start(t: Tensor, i: Tensor, axis: int) -> Tensor:
+    """A computed index, counted from the end when it is negative."""
+    if i.dtype.name not in ("int32", "int64"):
+        i = apply(get("cast"), (i,), {"dtype": int64})
+    size = apply(get("dim"), (t,), {"axis": axis, "dtype": i.dtype})
+    zero = as_tensor(0, i.dtype)
+    negative = apply(get("lt"), (i, zero), {})
+    return apply(get("where"), (negative, apply(get("add"), (i, size), {}), i), {})  # type: ignore[no-any-return]
+
+

@@ -1,0 +1,35 @@
+"""Where in the user's program something happened: asked only when an error or an explanation is written."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import FrameType
+
+from ..ir.graph import Loc
+
+_HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_OURS = tuple(_HOME + d + os.sep for d in ("ir", "codegen", "runtime", "tracer", "keras"))
+_ROOT = {_HOME + "__init__.py", _HOME + "__main__.py"}
+
+
+def is_ours(file: str) -> bool:
+    """Whether the file is part of the package; tests and examples of the checkout are user code."""
+    return file.startswith(_OURS) or file in _ROOT
+
+
+def user_location(depth: int = 1) -> Loc | None:
+    """The innermost line that is not ours, or None when there is none (a call from an embedding)."""
+    frame: FrameType | None = sys._getframe(depth)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not is_ours(file) and not file.startswith("<frozen") and os.sep + "numpy" + os.sep not in file:
+            return Loc(file, frame.f_lineno)
+        frame = frame.f_back
+    return None
+
+
+def at() -> str:
+    """` [file.py:12]` for the end of a message, or nothing."""
+    loc = user_location(2)
+    return f" [{os.path.basename(loc.file)}:{loc.line}]" if loc is not None else ""

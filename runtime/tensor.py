@@ -1,0 +1,260 @@
+"""`Tensor`: an immutable array that ops make and tapes follow.
+
+A Tensor is a handle on a C-contiguous, aligned, native-endian NumPy array that nobody writes to after the Tensor exists.
+It has no other state: tapes know it by its identity. Its operators are in `operators.py`; here is what makes it a Python
+object: conversion, printing, iteration, hashing, copying, NumPy's protocols. Tracing has a subclass without data
+(`tracer.symbolic.SymbolicTensor`) that overrides `type` and whatever here needs the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ..ir.dtypes import DType, as_dtype
+from ..ir.types import TensorType
+from .context import context, slow_mode
+from .location import at
+from .operators import Operators
+from .ref import Reference
+from .tensor_shape import TensorShape, known_shape
+
+Array = np.ndarray[Any, Any]
+
+_NUMPY_NAMES = {
+    "T": "pb.transpose(t)", "astype": "pb.cast(t, dtype)", "ravel": "pb.reshape(t, [-1])", "flatten": "pb.reshape(t, [-1])",
+    "transpose": "pb.transpose(t)", "reshape": "pb.reshape(t, shape)", "clip": "pb.clip_by_value(t, low, high)",
+    "size": "pb.size(t)", "tolist": "t.numpy().tolist()", "data": "t.numpy().data", "sum": "pb.reduce_sum(t)",
+    "mean": "pb.reduce_mean(t)", "max": "pb.reduce_max(t)", "min": "pb.reduce_min(t)", "item": "t.numpy().item()",
+    "copy": "pb.identity(t)", "dot": "pb.tensordot(t, u, 1)", "squeeze": "pb.squeeze(t)", "argmax": "pb.argmax(t)",
+}  # fmt: skip
+
+
+class Tensor(Operators):
+    """An array of one dtype. Made by `pb.constant`, `pb.convert_to_tensor` and by ops; never changed.
+
+    Operators work elementwise and broadcast; both operands need the same dtype, Python numbers take the tensor's.
+    `==` compares elements, so a Tensor is no dict key: use `t.ref()`.
+    """
+
+    __slots__ = ("__weakref__", "_data")
+
+    _data: Array
+    __array_priority__ = 100
+
+    def __init__(self, data: Array) -> None:
+        self._data = data
+
+    @staticmethod
+    def _wrap(data: Array) -> Tensor:
+        """A Tensor on an array that nobody will write to."""
+        return wrap(data)
+
+    # ------------------------------------------------------------ what it is
+    @property
+    def type(self) -> TensorType:
+        """The dtype and shape as the IR writes them."""
+        return TensorType(as_dtype(self._data.dtype), self._data.shape)
+
+    @property
+    def dtype(self) -> DType:
+        """The dtype of the elements."""
+        return as_dtype(self._data.dtype)
+
+    @property
+    def shape(self) -> TensorShape:
+        """The shape, as a TensorShape."""
+        return known_shape(self._data.shape)
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return self._data.ndim
+
+    @property
+    def device(self) -> str:
+        """Where the data is, in TensorFlow's words: always the CPU."""
+        return "/job:localhost/replica:0/task:0/device:CPU:0"
+
+    backing_device = device
+
+    def get_shape(self) -> TensorShape:
+        """The shape."""
+        return self.shape
+
+    def set_shape(self, shape: Any) -> None:
+        """Checks that the shape is compatible. Raises ValueError."""
+        if not self.shape.is_compatible_with(shape):
+            raise ValueError(f"Tensor's shape {self.shape} is not compatible with supplied shape {TensorShape(shape)}{at()}")
+
+    @property
+    def name(self) -> NoReturn:
+        """Eager tensors have no name. Raises AttributeError."""
+        raise AttributeError("Tensor.name is undefined when eager execution is enabled.")
+
+    @property
+    def op(self) -> NoReturn:
+        """Eager tensors have no op. Raises AttributeError."""
+        raise AttributeError("Tensor.op is undefined when eager execution is enabled.")
+
+    @property
+    def graph(self) -> NoReturn:
+        """Eager tensors have no graph. Raises AttributeError."""
+        raise AttributeError("Tensor.graph is undefined when eager execution is enabled.")
+
+    def _constant_value(self) -> Array | None:
+        return self._data
+
+    # ------------------------------------------------------------ out to Python and NumPy
+    def numpy(self) -> Any:
+        """The value: a NumPy scalar for shape (), else a new array; `bytes` for a string."""
+        if slow_mode.count:
+            _note_detour(self)
+        data = self._data
+        return data[()] if data.ndim == 0 else data.copy()
+
+    def _numpy(self) -> Any:
+        return self._data[()] if self._data.ndim == 0 else self._data
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if slow_mode.count:
+            _note_detour(self)
+        data = self._data
+        if copy or (dtype is not None and np.dtype(dtype) != data.dtype):
+            if copy is False:
+                raise ValueError("a conversion to another dtype needs a copy")
+            return np.array(data, dtype=dtype)
+        view = data.view()
+        view.flags.writeable = False
+        return view
+
+    def __buffer__(self, flags: int) -> memoryview:
+        return memoryview(self.numpy())
+
+    def __bool__(self) -> bool:
+        if self._data.size != 1:
+            raise ValueError(
+                f"The truth value of a tensor with {self._data.size} elements (shape {self.shape}) is ambiguous: use "
+                f"pb.reduce_any(t) or pb.reduce_all(t){at()}"
+            )
+        _note(self)
+        return bool(self._data.reshape(())[()])
+
+    def _scalar(self, what: str) -> Any:
+        if self._data.ndim:
+            raise TypeError(
+                f"Only a tensor of shape () can be converted to {what}, not one of shape {self.shape}: "
+                f"take an element, such as t[0]{at()}"
+            )
+        _note(self)
+        return self._data[()]
+
+    def __int__(self) -> int:
+        return int(self._scalar("int"))
+
+    def __float__(self) -> float:
+        return float(self._scalar("float"))
+
+    def __complex__(self) -> complex:
+        return complex(self._scalar("complex"))
+
+    def __index__(self) -> int:
+        if self._data.dtype.kind not in "iu":
+            raise TypeError(
+                f"Only an integer tensor can be an index, not one of dtype {self.dtype.name}: "
+                f"write pb.cast(t, pb.int32){at()}"
+            )
+        return int(self._scalar("an index"))
+
+    def __len__(self) -> int:
+        if not self._data.ndim:
+            raise TypeError(f"Scalar tensor has no `len()`: its shape is (){at()}")
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._data.ndim:
+            raise TypeError(f"Cannot iterate over a scalar tensor: its shape is (){at()}")
+        return (self[i] for i in range(len(self._data)))
+
+    # ------------------------------------------------------------ text
+    def __repr__(self) -> str:
+        return printing.tensor_repr(self)
+
+    def __str__(self) -> str:
+        return printing.tensor_str(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(self._numpy(), spec)
+
+    # ------------------------------------------------------------ identity
+    def __hash__(self) -> int:
+        raise TypeError("Tensor is unhashable, because == compares elements. Instead, use tensor.ref() as the key.")
+
+    def ref(self) -> Reference:
+        """A hashable stand-in for this tensor, for dicts and sets; `ref.deref()` gives the tensor."""
+        return Reference(self)
+
+    experimental_ref = ref
+
+    def __copy__(self) -> Tensor:
+        return Tensor(self._data)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        memo[id(self)] = new = Tensor(self._data)
+        return new
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (self._data,)
+
+    def cpu(self) -> Tensor:
+        """This tensor: it is on the CPU."""
+        return self
+
+    # ------------------------------------------------------------ what it is not
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise TypeError(
+            "'Tensor' object does not support item assignment: a Tensor never changes. Make a new one with "
+            f"pb.tensor_scatter_nd_update or pb.where, or write to a Variable: v[i].assign(x){at()}"
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        instead = _NUMPY_NAMES.get(name)
+        hint = f"; for t.{name} write {instead}" if instead else ""
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'{hint}")
+
+
+def _rebuild(data: Array) -> Tensor:
+    return Tensor(data)
+
+
+def _note(t: Tensor) -> None:
+    if slow_mode.count:
+        _note_detour(t, quietly=True)
+
+
+def _note_detour(t: Any, quietly: bool = False) -> None:
+    """Tells the tapes that a value left for Python or NumPy, so that they can explain a missing gradient."""
+    for r in context.recorders:
+        note = getattr(r, "note_detour", None)
+        if note is not None:
+            note(t, "a Python number" if quietly else "a NumPy array")
+
+
+def as_storage(a: Any) -> Array:
+    """`a` as the array of a Tensor: C-contiguous, aligned, native byte order. Copies only when it must."""
+    if type(a) is np.ndarray and a.flags.c_contiguous and a.flags.aligned and a.dtype.isnative:
+        return a
+    a = np.asarray(a)
+    return np.require(a, a.dtype.newbyteorder("="), "CA") if a.ndim else np.array(a, a.dtype.newbyteorder("="))
+
+
+def wrap(a: Any) -> Tensor:
+    """The Tensor of an array that nobody will write to."""
+    return Tensor(as_storage(a))
+
+
+from . import arithmetic, indexing, numpy_protocol, operators, printing  # noqa: E402  (they need the class above)
+
+operators.bind(arithmetic=arithmetic, indexing=indexing, numpy_protocol=numpy_protocol)
