@@ -164,13 +164,18 @@ def test_nothing_else_at_the_root() -> None:
 
 
 def function_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines from `def` to the end, the docstring not counted: a formula explained is no reason to split."""
+    """Lines of the body. Text in it, docstrings and templates of LLVM code, counts as one line each: a formula that is
+    explained, or a loop written out as LLVM text, is no reason to split."""
     assert node.end_lineno is not None
-    lines = node.end_lineno - node.lineno + 1
-    first = node.body[0]
-    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-        assert first.end_lineno is not None
-        lines -= first.end_lineno - first.lineno + 1
+    lines = node.end_lineno - node.body[0].lineno + 1
+    inside: list[ast.AST] = list(node.body)
+    while inside:
+        part = inside.pop()
+        if isinstance(part, ast.JoinedStr) or (isinstance(part, ast.Constant) and isinstance(part.value, str)):
+            assert part.end_lineno is not None
+            lines -= part.end_lineno - part.lineno
+        else:
+            inside.extend(ast.iter_child_nodes(part))
     return lines
 
 
