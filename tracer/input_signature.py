@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..runtime.convert import as_tensor
+from ..runtime.location import at
 from ..runtime.tensor import Tensor
 from .signature import Signature
 from .spec import TensorSpec
@@ -88,5 +89,5 @@ class InputSignature:
     def _refuse(self, name: str, spec: Any, found: str) -> TypeError:
         return TypeError(
             f"{self.signature.function_name}: argument '{name}' does not fit its input_signature: declared {spec!r}, "
-            f"found {found}"
+            f"found {found}{at()}"
         )

@@ -9,6 +9,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..runtime.location import at
+
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _EMPTY = inspect.Parameter.empty
 Values = tuple[Any, ...]
@@ -52,7 +54,7 @@ class Signature:
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as e:
-            raise TypeError(f"{self.function_name}{self.signature}: {e}") from None
+            raise TypeError(f"{self.function_name}{self.signature}: {e}{at()}") from None
         bound.apply_defaults()
         return tuple(bound.arguments.values())
 

@@ -18,13 +18,16 @@ class Structure:
 
     Attributes:
       kind: leaf, none, list, tuple, namedtuple, dict or record. type: the Python type to build again.
-      keys: dict keys or field names. children: the structures of the items. size: the number of leaves.
+      keys: dict keys (sorted) or field names. children: the structures of the items. size: the number of leaves.
     """
 
-    __slots__ = ("children", "keys", "kind", "pack", "size", "type")
+    __slots__ = ("children", "keys", "kind", "order", "pack", "size", "type")
 
-    def __init__(self, kind: str, type: Any, keys: tuple[Any, ...], children: tuple[Structure, ...]) -> None:
+    def __init__(
+        self, kind: str, type: Any, keys: tuple[Any, ...], children: tuple[Structure, ...], order: tuple[Any, ...] = ()
+    ) -> None:
         self.kind, self.type, self.keys, self.children = kind, type, keys, children
+        self.order = order  # of a dict's keys, as it was written; makes no difference to equality
         self.size: int = 1 if kind == "leaf" else sum(c.size for c in children)
         self.pack: Callable[[list[Any]], Any] = _packer(self)
 
@@ -74,9 +77,10 @@ def rebuild(s: Structure, items: list[Any]) -> Any:
         return s.type(*items)
     if s.kind == "record":
         return record(s.type, dict(zip(s.keys, items, strict=True)))
-    pairs = zip(s.keys, items, strict=True)
+    found = dict(zip(s.keys, items, strict=True))
+    pairs = {k: found[k] for k in s.order}
     if s.type is dict:
-        return dict(pairs)
+        return pairs
     if isinstance(s.type, tuple):  # defaultdict and its factory
         return s.type[0](s.type[1], pairs)
     return s.type(pairs)
@@ -117,7 +121,8 @@ def describe(x: Any) -> tuple[Structure | None, list[Any]]:
     if isinstance(x, Mapping):
         keys = sorted_keys(x)
         factory = getattr(x, "default_factory", None)
-        return _level("dict", (cls, factory) if factory is not None else cls, keys), [x[k] for k in keys]
+        kind = (cls, factory) if factory is not None else cls
+        return Structure("dict", kind, tuple(keys), (), tuple(x)), [x[k] for k in keys]
     if x is not None and not isinstance(x, type):
         names = fields_of(x)
         if names is not None:
@@ -142,7 +147,7 @@ def _flatten(x: Any, leaves: list[Any], leaf: Callable[[Any], bool]) -> Structur
     if top is None:
         leaves.append(x)
         return LEAF
-    return Structure(top.kind, top.type, top.keys, tuple(_flatten(v, leaves, leaf) for v in items))
+    return Structure(top.kind, top.type, top.keys, tuple(_flatten(v, leaves, leaf) for v in items), top.order)
 
 
 def map_structure(fn: Callable[[Any], Any], x: Any, leaf: Callable[[Any], bool] = lambda x: False) -> Any:

@@ -12,10 +12,11 @@ import numpy as np
 
 from ..ir.dims import Dim
 from ..ir.dtypes import DType
+from ..ir.errors import TypeMismatch
 from ..ir.graph import Loc, Value
 from ..ir.types import TensorType
 from ..runtime.errors import InaccessibleTensorError, OperatorNotAllowedInGraphError
-from ..runtime.location import user_location
+from ..runtime.location import at
 from ..runtime.tensor_shape import TensorShape, known_shape
 from ..runtime.tensor import Tensor
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from .trace import Trace
 
 
-class LeakedTensor(InaccessibleTensorError, TypeError):
+class LeakedTensor(InaccessibleTensorError, TypeMismatch):
     """A tensor of a finished (or another) trace was used: TensorFlow raises a ValueError or a TypeError, by the place."""
 
 
@@ -88,32 +89,28 @@ class SymbolicTensor(Tensor):
     def _no_value(self, what: str) -> NoReturn:
         if not self.trace.open:
             raise self.leaked()
-        raise TypeError(f"{self._line()}: {what}, but {self._describe()} has no value while the function is traced{_REMEDY}")
+        raise TypeError(f"{what}, but {self._describe()} has no value while the function is traced{_REMEDY}{at()}")
 
     def leaked(self) -> LeakedTensor:
         """The error for a use outside of the trace that made this tensor."""
         made = f" at {self.loc}" if self.loc else ""
         return LeakedTensor(
-            f"{self._line()}: {self._describe()} was made{made} while the function '{self.trace.name}' was traced, and "
+            f"{self._describe()} was made{made} while the function '{self.trace.name}' was traced, and "
             "is used outside of that trace, where it has no value; return it from the function instead of storing it "
-            "in a list, an attribute or a global"
+            f"in a list, an attribute or a global{at()}"
         )
 
     def _describe(self) -> str:
         name = f" '{self.value.name}'" if self.value.name else ""
         return f"the symbolic tensor{name} {self.value.type}"
 
-    @staticmethod
-    def _line() -> str:
-        return str(user_location() or "<unknown line>")
-
     def _forbidden(self, use: str, instead: str) -> NoReturn:
         if not self.trace.open:
             raise self.leaked()
         raise OperatorNotAllowedInGraphError(
-            f"{self._line()}: {self._describe()} was used as {use} inside the compiled function '{self.trace.name}'. "
+            f"{self._describe()} was used as {use} inside the compiled function '{self.trace.name}'. "
             f"Control flow on tensors is not supported yet in compiled functions: {instead}, or switch on "
-            "pb.config.run_functions_eagerly(True) to run the Python as written"
+            f"pb.config.run_functions_eagerly(True) to run the Python as written{at()}"
         )
 
     @property
@@ -124,38 +121,51 @@ class SymbolicTensor(Tensor):
     def __getattr__(self, name: str) -> NoReturn:
         if name == "numpy":
             raise AttributeError(
-                f"{self._line()}: {self._describe()} has no numpy(): its value is not known while the function is "
-                f"traced{_REMEDY}"
+                f"{self._describe()} has no numpy(): its value is not known while the function is traced{_REMEDY}{at()}"
             )
         super().__getattr__(name)
 
-    def __bool__(self) -> NoReturn:
-        self._forbidden("a Python bool", "use pb.where(condition, a, b) in place of `if`/`and`/`or`/`while`")
+    def _known(self) -> Any:
+        """The value as a Python number where it is known while tracing (a constant, a fixed size), else None."""
+        static = self.trace.static_of(self) if self.trace.open else None
+        if static is None or static.ndim or static.dtype == object:
+            return None
+        return static[()].item()
+
+    def __bool__(self) -> bool:
+        known = self._known()
+        if known is None:
+            self._forbidden("a Python bool", "use pb.where(condition, a, b) in place of `if`/`and`/`or`/`while`")
+        return bool(known)
 
     def __iter__(self) -> Any:
         self._forbidden("an iterable", "use pb.unstack(t), or `for i in range(n)` with a Python int and t[i]")
 
-    def __index__(self) -> NoReturn:
-        self._forbidden("a Python integer (such as the bound of `range`)", "pass a Python int, or t.shape[i]")
+    def __index__(self) -> int:
+        known = self._known()
+        if not isinstance(known, int):
+            self._forbidden("a Python integer (such as the bound of `range`)", "pass a Python int, or t.shape[i]")
+        return known
 
     def __len__(self) -> NoReturn:
-        raise TypeError(
-            f"{self._line()}: len() is not defined for {self._describe()}; use t.shape[0] or pb.shape(t)[0]"
-        )
+        raise TypeError(f"len() is not defined for {self._describe()}; use t.shape[0] or pb.shape(t)[0]{at()}")
 
-    def __float__(self) -> NoReturn:
-        self._no_value("float() was asked for")
+    def __float__(self) -> float:
+        known = self._known()
+        return float(known) if known is not None else self._no_value("float() was asked for")
 
-    def __int__(self) -> NoReturn:
-        self._no_value("int() was asked for")
+    def __int__(self) -> int:
+        known = self._known()
+        return int(known) if known is not None else self._no_value("int() was asked for")
 
-    def __complex__(self) -> NoReturn:
-        self._no_value("complex() was asked for")
+    def __complex__(self) -> complex:
+        known = self._known()
+        return complex(known) if known is not None else self._no_value("complex() was asked for")
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
         raise NotImplementedError(
-            f"{self._line()}: cannot convert {self._describe()} to a NumPy array: its value is not known while the "
-            "function is traced; use pb functions in place of NumPy's" + _REMEDY
+            f"cannot convert {self._describe()} to a NumPy array: its value is not known while the "
+            f"function is traced; use pb functions in place of NumPy's{_REMEDY}{at()}"
         )
 
     def __repr__(self) -> str:
