@@ -15,7 +15,7 @@ import numpy as np
 
 from .dtypes import DType, as_dtype
 from .graph import Attrs, Block, Function, Loc, Op, Value
-from .opdef import OpDef, get
+from .opdef import OpDef, find, get
 from .types import Shape, TensorType
 
 
@@ -50,12 +50,22 @@ class Builder:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_"):
             raise AttributeError(name)
-        op = get(name)
+        op = find(name)
+        if op is None:
+            raise AttributeError(f"there is no op {name!r}")
+
+        def call(self: Builder, *xs: Any, **attrs: Any) -> Any:
+            return self.apply(op, xs, attrs)
+
+        setattr(Builder, name, call)  # from now on an ordinary method: eager gradients come here often
         return lambda *xs, **attrs: self.apply(op, xs, attrs)
 
 
 class RawBuilder(Builder):
-    """Runs rules on NumPy arrays: the fast path of an eager gradient that no outer tape records."""
+    """Runs rules on NumPy arrays: the fast path of an eager gradient that no outer tape records.
+
+    Rules also use operators on the arrays, which can warn: run a backward pass inside `quiet.Quiet()`.
+    """
 
     def apply(self, op: OpDef, operands: Sequence[Any], attrs: Attrs) -> Any:
         """The op's NumPy meaning, at once."""

@@ -17,7 +17,7 @@ from .dims import DimLike
 from .dtypes import as_dtype
 from .errors import InvalidArgumentError
 from .graph import Attrs, Block
-from .infer import bad_shape, bad_type, check_attr_shape, count, same_dtype, scalar_index
+from .infer import bad_shape, bad_type, check_attr_shape, count, equal_shapes, same_dtype, scalar_index
 from .opdef import Into, Needs, OpDef, register
 from .types import Shape, TensorType
 
@@ -184,9 +184,8 @@ class ScatterAdd(OpDef):
         count(self.name, types, 3)
         same_dtype(self.name, [types[0], types[2]])
         want = _gathered(self.name, attrs, types[:2])
-        if types[2].shape != want:
-            text = ", ".join(map(str, want))
-            bad_shape(self.name, types, f"the values must have the shape that gather gives: [{text}]")
+        why = f"the values must have the shape that gather gives: [{', '.join(map(str, want))}]"
+        equal_shapes(self.name, types, types[2].shape, want, why)
         return (types[0],)
 
     def eager(self, attrs: Attrs, *xs: Any) -> Any:
@@ -319,8 +318,8 @@ def _gathered(op: str, attrs: Attrs, types: Sequence[TensorType]) -> Shape:
     if not 0 <= batch <= min(axis, indices.rank) or not axis < params.rank:
         need = f"0 <= batch_dims <= axis < {params.rank} (the rank) and batch_dims <= {indices.rank} (of the indices)"
         bad_shape(op, types, f"axis {axis} and batch_dims {batch} do not fit: {need}")
-    if params.shape[:batch] != indices.shape[:batch]:
-        bad_shape(op, types, f"the first {batch} sizes (batch_dims) must be equal")
+    why = f"the first {batch} sizes (batch_dims) must be equal"
+    equal_shapes(op, types, params.shape[:batch], indices.shape[:batch], why)
     return (*params.shape[:axis], *indices.shape[batch:], *params.shape[axis + 1 :])
 
 
