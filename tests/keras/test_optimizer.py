@@ -29,9 +29,9 @@ def test_sgd_rounds_product_and_difference_separately() -> None:
     optimizer = opt.SGD(learning_rate=0.01)
     for _ in range(1000):
         with pb.GradientTape() as tape:
-            y = x * x - 2.0 * x + 1.0
+            y = pb.pow(x, 2) - 2.0 * x + 1.0
         optimizer.apply_gradients([(tape.gradient(y, x), x)])
-        want = want - np.float32(0.01) * (want + want - np.float32(2.0))
+        want = want - np.float32(0.01) * (np.float32(2.0) * want - np.float32(2.0))
     assert x.numpy() == want
     assert f"{want:.9f}" == "0.999998569"
 
