@@ -1,10 +1,11 @@
 """SSA text builder for LLVM IR: the same code as scalars or as fixed-width vectors.
 
-An ``Emitter`` appends instructions as text (ten times cheaper than building llvmlite.ir objects). With ``lanes=0`` a
-value of element type ``float`` is a ``float``; with ``lanes=16`` it is a ``<16 x float>``; the code that drives the
-emitter does not know the difference. Names and module-level declarations live in a ``Context``, instructions and the
-current basic block in a ``Body``, so that emitters of several widths can write into one function, and several
-functions into one module. No fast-math flag is ever set, and a fused multiply-add appears only where ``fma`` is called.
+An ``Emitter`` appends instructions as text (ten times cheaper than building llvmlite.ir objects). With
+``lanes=0`` a value of element type ``float`` is a ``float``; with ``lanes=16`` it is a ``<16 x float>``; the
+code that drives the emitter does not know the difference. Names and module-level declarations live in a
+``Context``, instructions and the current basic block in a ``Body``, so that emitters of several widths can
+write into one function, and several functions into one module. No fast-math flag is ever set, and a fused
+multiply-add appears only where ``fma`` is called.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class Emitter:
 
     ``lanes=0`` is scalar code. ``fma`` tells whether the target has fused multiply-add instructions; without, ``fma()``
     gives a product and a sum. ``contract`` allows LLVM to contract the user-visible operations (off by default).
-    ``context`` and ``body`` are shared by passing those of another emitter, or with ``scalar()``, ``widen()``, ``fork()``.
+    ``context`` and ``body`` are shared by passing those of another emitter, or with ``scalar()``, ``widen()`` and
+    ``fork()``.
     """
 
     __slots__ = ("body", "context", "contract", "has_fma", "lanes", "prefix")
@@ -98,7 +100,12 @@ class Emitter:
         """An emitter with its own instruction list (another function, or a piece pasted later); names never clash."""
         lanes = self.lanes if lanes is None else lanes
         return Emitter(
-            lanes, self.prefix, fma=self.has_fma, contract=self.contract, context=self.context, body=Body(block=block)
+            lanes,
+            self.prefix,
+            fma=self.has_fma,
+            contract=self.contract,
+            context=self.context,
+            body=Body(block=block),
         )
 
     @property
@@ -283,7 +290,9 @@ class Emitter:
             return Reg(f"splat ({a.ty} {a.text})", a.ty)
         first = self.op(f"insertelement {self.ty(a.ty)} poison, {a.ty} {a.text}, i64 0", a.ty)
         ty = self.ty(a.ty)
-        return self.op(f"shufflevector {ty} {first.text}, {ty} poison, <{self.lanes} x i32> zeroinitializer", a.ty)
+        return self.op(
+            f"shufflevector {ty} {first.text}, {ty} poison, <{self.lanes} x i32> zeroinitializer", a.ty
+        )
 
     # -- control flow ----------------------------------------------------------------------------------------------
 
@@ -340,7 +349,9 @@ def define_cold(em: Emitter, name: str, build: ColdBuilder, result: str, arg_typ
         inner = em.fork(0)
         args = [Reg(f"%a{k}", ty) for k, ty in enumerate(arg_types)]
         value = build(inner, args)
-        head = f"define private {result} @{name}({', '.join(f'{a.ty} {a.text}' for a in args)}) {_ATTRIBUTES} {{"
+        head = (
+            f"define private {result} @{name}({', '.join(f'{a.ty} {a.text}' for a in args)}) {_ATTRIBUTES} {{"
+        )
         em.decls[name] = "\n".join([head, "entry:", *inner.lines, f"  ret {result} {value.text}", "}"])
     if em.lanes and f"{name}.v{em.lanes}" not in em.decls:
         em.decls[f"{name}.v{em.lanes}"] = _lane_loop(em.lanes, name, result, arg_types)

@@ -1,9 +1,10 @@
 """What the math functions share: the constants of a float format, polynomials, double-word arithmetic.
 
-A function is written once for both formats; ``Format`` holds its polynomials and range-reduction constants as data. A
-value that must be better than one float is a pair (high, low) with |low| far below |high|; the identities are those of
-Knuth (two_sum), Dekker (two_product) and Moller. Results are compared by ULP: one rounding costs up to half a unit, so
-a function that ends in several roundings carries the low part along and pays for one.
+A function is written once for both formats; ``Format`` holds its polynomials and range-reduction constants as
+data. A value that must be better than one float is a pair (high, low) with |low| far below |high|; the
+identities are those of Knuth (two_sum), Dekker (two_product) and Moller. Results are compared by ULP: one
+rounding costs up to half a unit, so a function that ends in several roundings carries the low part along and
+pays for one.
 """
 
 from __future__ import annotations

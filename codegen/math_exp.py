@@ -1,7 +1,8 @@
 """exp and its relatives: exp, expm1, sinh, cosh, tanh, sigmoid.
 
-All reduce x = n ln(2) + r with |r| <= ln(2)/2 (Cody and Waite) and evaluate a polynomial in r. The functions that subtract or
-divide afterwards keep what rounding r and 1 + r lost as a low part, so that they end in one rounding that counts.
+All reduce x = n ln(2) + r with |r| <= ln(2)/2 (Cody and Waite) and evaluate a polynomial in r. The functions
+that subtract or divide afterwards keep what rounding r and 1 + r lost as a low part, so that they end in one
+rounding that counts.
 """
 
 from __future__ import annotations

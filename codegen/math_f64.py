@@ -40,7 +40,7 @@ F64 = Format(
     ),
     expm1_floor=-38.0,
     tanh_one=20.0,
-    sinh_range=711.0,
+    sinh_range=710.6,
     sinh_s=(
         0.16666666666666677,
         0.008333333333321436,

@@ -1,8 +1,10 @@
-"""Reduction of huge arguments modulo pi/2 (Payne and Hanek), scalar code for the cold helpers of ``math_trig``.
+"""Reduction of huge arguments modulo pi/2 (Payne and Hanek), scalar code for the cold helpers of
+``math_trig``.
 
-x = M 2^E with a 53-bit integer M. Of the product x (2/pi) only the part below 4 matters, so M is multiplied by the 192
-bits of 2/pi that begin where 2^E times the bit is 2; bits before give multiples of 4, bits after are below the error. The
-closest a double comes to a multiple of pi/2 is 2^-61, so 75 good bits remain in the worst case.
+x = M 2^E with a 53-bit integer M. Of the product x (2/pi) only the part below 4 matters, so M is multiplied
+by the 192 bits of 2/pi that begin where 2^E times the bit is 2; bits before give multiples of 4, bits after
+are below the error. The closest a double comes to a multiple of pi/2 is 2^-61, so 75 good bits remain in the
+worst case.
 """
 
 from __future__ import annotations
@@ -68,7 +70,9 @@ def reduce_huge(em: Emitter, x: Reg) -> tuple[Reg, Reg, Reg]:
     # Bit j after the point of 2/pi (table position j + 63) has weight 2**(E-j), E = exponent - 1075; start at 2**1.
     top, middle, low = _product(em, m, _window(em, em.sub(exponent, 1075 - 62)))
     q = em.lshr(em.add(top, 1 << 61), 62)
-    a = em.intrinsic("fshl", top, middle, em.const(2, "i64"))  # the fraction, from -1/2 to 1/2, two's complement
+    a = em.intrinsic(
+        "fshl", top, middle, em.const(2, "i64")
+    )  # the fraction, from -1/2 to 1/2, two's complement
     b = em.intrinsic("fshl", middle, low, em.const(2, "i64"))
     c = em.shl(low, 2)
     sign = em.ashr(a, 63)

@@ -1,7 +1,7 @@
 """Logarithms: log, log1p, softplus.
 
-The argument is 2**e (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), taken apart by integer operations on its bits; the result is
-e ln(2) + log(1 + f), with f as a pair where the argument was itself rounded.
+The argument is 2**e (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), taken apart by integer operations on its
+bits; the result is e ln(2) + log(1 + f), with f as a pair where the argument was itself rounded.
 """
 
 from __future__ import annotations

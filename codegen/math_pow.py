@@ -1,7 +1,8 @@
 """x**y for floats: 2**(y log2|x|) with log2 as a pair, then C's table of special cases.
 
-Where the result is large the logarithm's relative error is multiplied by up to |y log x|, so log2 is kept to about 12
-bits more than a float: the leading two terms of its series in s = (m-1)/(m+1) are evaluated in pairs.
+Where the result is large the logarithm's relative error is multiplied by up to |y log x|, so log2 is kept to
+about 12 bits more than a float: the leading two terms of its series in s = (m-1)/(m+1) are evaluated in
+pairs.
 """
 
 from __future__ import annotations
@@ -72,8 +73,11 @@ def _power_of_magnitude(em: Emitter, f: Format, a: Reg, y: Reg) -> Reg:
     return _exp2_pair(em, f, em.maximum(-limit, em.minimum(limit, p)), p_low)
 
 
-def pow(em: Emitter, x: Reg, y: Reg) -> Reg:  # the op's name
-    """x**y as C and NumPy define it: 1 for x = 1 or y = 0, NaN for negative x with fractional y, signed zeros, infinities."""
+def pow(em: Emitter, x: Reg, y: Reg) -> Reg:
+    """x**y as C and NumPy define it.
+
+    1 for x = 1 or y = 0, even where the other is NaN; NaN for negative x with fractional y; the sign of x for odd y.
+    """
     f = format_of(x)
     a = em.fabs(x)
     value = _power_of_magnitude(em, f, a, y)

@@ -1,7 +1,8 @@
-"""Rounding to integers, float division with remainder, and the integer arithmetic that needs more than one instruction.
+"""Rounding to integers, float division with remainder, and the integer arithmetic that needs more than one
+instruction.
 
-Everything here is exact: the remainder of floats is the true one (a fused multiply-add when the quotient is small, long
-division on the bits in a cold helper when it is huge), and integer division never traps.
+Everything here is exact: the remainder of floats is the true one (a fused multiply-add when the quotient is
+small, long division on the bits in a cold helper when it is huge), and integer division never traps.
 """
 
 from __future__ import annotations
@@ -134,7 +135,9 @@ def _int_divmod(em: Emitter, a: Reg, b: Reg) -> tuple[Reg, Reg]:
     """Truncated quotient and remainder that never trap: divisor 0 gives 0 and 0, the most negative / -1 wraps."""
     zero, minus = em.compare("eq", b, 0), em.compare("eq", b, -1)
     divisor = em.select(em.or_(zero, minus), 1, b)
-    if em.lanes and a.ty == "i32":  # no vector division of integers exists; doubles hold i32 quotients exactly enough
+    if (
+        em.lanes and a.ty == "i32"
+    ):  # no vector division of integers exists; doubles hold i32 quotients exactly enough
         x, y = em.convert("sitofp", a, "double"), em.convert("sitofp", divisor, "double")
         q = em.convert("fptosi", em.fdiv(x, y), "i32")
     else:

@@ -1,7 +1,8 @@
-"""Threefry-2x32 with 20 rounds in machine code: the counter-based random bits of `ir/threefry.py`, lane by lane.
+"""Threefry-2x32 with 20 rounds in machine code: the counter-based random bits of `ir/threefry.py`, lane by
+lane.
 
-Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3" (SC11). Each (key, counter) pair gives its own 64
-bits, so any lane, thread or block of a random array can be computed alone.
+Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3" (SC11). Each (key, counter) pair
+gives its own 64 bits, so any lane, thread or block of a random array can be computed alone.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """sin, cos, tan.
 
-x = q pi/2 + r with |r| <= pi/4: Cody and Waite's subtraction of pi/2 in parts, exact enough up to ``trig_range``; beyond it
-a cold helper does Payne and Hanek's reduction (``math_huge``). On r two short polynomials give sine and cosine, and the
-quadrant q selects and signs them; the tangent is their quotient, both kept as pairs.
+x = q pi/2 + r with |r| <= pi/4: Cody and Waite's subtraction of pi/2 in parts, exact enough up to
+``trig_range``; beyond it a cold helper does Payne and Hanek's reduction (``math_huge``). On r two short
+polynomials give sine and cosine, and the quadrant q selects and signs them; the tangent is their quotient,
+both kept as pairs.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ def _reduce_without_fma(em: Emitter, f: Format, x: Reg, multiple: Reg, q: Reg) -
     r, low = em.copysign(em.fadd(r, low), r), em.fadd(em.fsub(r, em.fadd(r, low)), low)
     if f.ty == "float":
         short = em.convert("fptrunc", r, "float")
-        return Quadrant(q, short, em.convert("fptrunc", em.fsub(r, em.convert("fpext", short, "double")), "float"))
+        return Quadrant(
+            q, short, em.convert("fptrunc", em.fsub(r, em.convert("fpext", short, "double")), "float")
+        )
     return Quadrant(q, r, low)
 
 
@@ -94,7 +97,11 @@ def _cos_core(em: Emitter, f: Format, x: Quadrant) -> Reg:
     return _sin_core(em, f, Quadrant(em.add(x.q, 1), x.r, x.low))
 
 
-_CORES: dict[str, Callable[[Emitter, Format, Quadrant], Reg]] = {"sin": _sin_core, "cos": _cos_core, "tan": _tan_core}
+_CORES: dict[str, Callable[[Emitter, Format, Quadrant], Reg]] = {
+    "sin": _sin_core,
+    "cos": _cos_core,
+    "tan": _tan_core,
+}
 
 
 def _trig(name: str) -> Callable[[Emitter, Reg], Reg]:

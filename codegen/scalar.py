@@ -1,9 +1,10 @@
 """The machine form of every elementwise op, one lane at a time: op name and dtype to instructions.
 
-``lower`` is a lookup: arithmetic maps to one instruction each, in the order the user wrote (no contraction, no
-reassociation, so results equal NumPy's bit for bit), math functions to the polynomials of ``math_f32`` and ``math_f64``.
-Where NumPy and the plain instruction differ (NaN in minimum, floor division, casts out of range) NumPy wins, except that
-nothing traps: an integer divided by zero is 0. A bool is an i1 in registers and a byte in memory.
+``lower`` is a lookup: arithmetic maps to one instruction each, in the order the user wrote (no contraction,
+no reassociation, so results equal NumPy's bit for bit), math functions to the polynomials of ``math_f32`` and
+``math_f64``. Where NumPy and the plain instruction differ (NaN in minimum, floor division, casts out of
+range) NumPy wins, except that nothing traps: an integer divided by zero is 0. A bool is an i1 in registers
+and a byte in memory.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ def element(dtype: str) -> str:
     try:
         return ELEMENT[dtype]
     except KeyError:
-        raise TypeError(f"dtype {dtype!r} has no machine form; compiled code takes {', '.join(ELEMENT)}") from None
+        raise TypeError(
+            f"dtype {dtype!r} has no machine form; compiled code takes {', '.join(ELEMENT)}"
+        ) from None
 
 
 def load_as(em: Emitter, loaded: Reg) -> Reg:
@@ -106,7 +109,10 @@ def _logical(opcode: str) -> Lowering:
 
 
 def _extreme(predicate: str) -> Lowering:
-    """np.minimum or np.maximum of floats: a where it compares so or is NaN, else b (so NaN on either side wins)."""
+    """np.minimum or np.maximum of floats: a where it compares so or is NaN, else b.
+
+    So NaN wins, and of two zeros of different sign the second, as in NumPy.
+    """
 
     def emit(em: Emitter, a: Reg, b: Reg) -> Reg:
         return em.select(em.or_(em.compare(predicate, a, b), em.compare("uno", a, a)), a, b)
@@ -139,9 +145,14 @@ def _float_relu(em: Emitter, x: Reg) -> Reg:
     return em.select(em.compare("ole", x, 0.0), em.const(0.0, x.ty), x)
 
 
+def _float_min_zero(em: Emitter, x: Reg) -> Reg:
+    """np.minimum(x, 0)."""
+    return em.select(em.compare("oge", x, 0.0), em.const(0.0, x.ty), x)
+
+
 def _elu(em: Emitter, x: Reg, alpha: float) -> Reg:
     """x where x > 0, else alpha * expm1(x)."""
-    negative = MATH["expm1"](em, em.select(em.compare("ogt", x, 0.0), em.const(0.0, x.ty), x))
+    negative = MATH["expm1"](em, _float_min_zero(em, x))
     if alpha != 1.0:
         negative = em.fmul(negative, alpha)
     return em.select(em.compare("ogt", x, 0.0), x, negative)
@@ -231,7 +242,7 @@ def _arithmetic_rows(row: Callable[[str, str, Lowering], None]) -> None:
         row(name, _FLOATS, getattr(rounding, rounded))
         row(name, _INTS, lambda em, x: x)
     for name, less in (("minimum", "lt"), ("maximum", "gt")):
-        row(name, _FLOATS, _extreme("o" + less[0] + "e"))
+        row(name, _FLOATS, _extreme("o" + less))
         row(name, _INTS, _int_extreme("s" + less))
         row(name, "b", _instruction("and" if name == "minimum" else "or"))
 

@@ -1,7 +1,7 @@
 """Threefry-2x32 with 20 rounds in NumPy: counter-based random bits, the meaning of every random op.
 
-A pure function of (key, counter), after Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3" (SC11).
-Compiled code (`codegen/math_threefry.py`) gives the same bits.
+A pure function of (key, counter), after Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1,
+2, 3" (SC11). Compiled code (`codegen/math_threefry.py`) gives the same bits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ def threefry2x32(key: Any, counter: Any) -> np.ndarray[Any, np.dtype[np.uint64]]
     """64 random bits for each key and counter, broadcast together.
 
     Args:
-      key: integer array (uint64, or int64 by its bits); the low 32 bits are the first key word, the high ones the second.
+      key: integer array (uint64, or int64 by its bits); the low 32 bits are the first key word, the high
+        ones the second.
       counter: integer array, packed the same way.
 
     Returns:
@@ -47,7 +48,9 @@ def _unsigned(x: Any) -> np.ndarray[Any, np.dtype[np.uint64]]:
         return np.asarray(x & 0xFFFFFFFFFFFFFFFF, np.uint64)
     a = np.asarray(x)
     if a.dtype.kind not in "iu":
-        raise TypeError(f"threefry2x32 takes integer keys and counters, found {a.dtype}; convert with .astype(np.uint64)")
+        raise TypeError(
+            f"threefry2x32 takes integer keys and counters, found {a.dtype}; convert with .astype(np.uint64)"
+        )
     return a.astype(np.int64).view(np.uint64) if a.dtype.kind == "i" else a.astype(np.uint64)
 
 

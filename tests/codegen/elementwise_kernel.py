@@ -4,52 +4,17 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from pullback.codegen.emitter import Emitter, Reg
+from pullback.codegen.jit import compile_module
 from pullback.codegen.scalar import MEMORY, element, load_as, store_as
 
 Array = np.ndarray[Any, Any]
 SHORT = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64", "bool": "bool"}
 NUMPY = {v: np.dtype(k) for k, v in SHORT.items()}
-
-
-@lru_cache(maxsize=1)
-def _target() -> Any:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    return llvm.Target.from_default_triple()
-
-
-class Compiled:
-    """Machine code of one module; keeps it alive. ``assembly`` is its listing, made when asked."""
-
-    def __init__(self, text: str) -> None:
-        target = _target()
-        machine = target.create_target_machine(
-            cpu=llvm.get_host_cpu_name(),
-            features=llvm.get_host_cpu_features().flatten(),
-            opt=2,
-            reloc="default",
-            codemodel="jitdefault",
-            jit=True,
-        )
-        self.module = llvm.parse_assembly(text)
-        self.module.verify()
-        self.machine = machine
-        self.engine = llvm.create_mcjit_compiler(self.module, machine)
-        self.engine.finalize_object()
-
-    @property
-    def assembly(self) -> str:
-        return str(self.machine.emit_assembly(self.module))
-
-    def function(self, name: str, *args: Any) -> Any:
-        return ctypes.CFUNCTYPE(None, *args)(self.engine.get_function_address(name))
 
 
 Build = Callable[..., Reg]
@@ -62,7 +27,9 @@ def loop_text(build: Build, ins: Sequence[str], out: str, lanes: int, *, fma: bo
     scalar, regs = em.scalar(), []
     for k, dtype in enumerate(ins):
         address = scalar.op(f"getelementptr {MEMORY[dtype]}, ptr %x{k}, i64 %i", "ptr")
-        regs.append(load_as(em, em.op(f"load {em.ty(MEMORY[dtype])}, ptr {address.text}, align 1", MEMORY[dtype])))
+        regs.append(
+            load_as(em, em.op(f"load {em.ty(MEMORY[dtype])}, ptr {address.text}, align 1", MEMORY[dtype]))
+        )
     value = build(em, *regs)
     assert value.ty == element(out)
     result = store_as(em, value)
@@ -93,17 +60,17 @@ class Kernel:
     """``Kernel(build, ["f32"], "f32", lanes)(x)``: the elementwise function over arrays of any length."""
 
     def __init__(self, build: Build, ins: Sequence[str], out: str, lanes: int, *, fma: bool = True) -> None:
-        self.compiled = Compiled(loop_text(build, ins, out, lanes, fma=fma))
+        self.library = compile_module(loop_text(build, ins, out, lanes, fma=fma))
         self.out, self.lanes = NUMPY[out], max(lanes, 1)
         self.ins = [NUMPY[d] for d in ins]
-        self.call = self.compiled.function("k", *[ctypes.c_void_p] * (len(ins) + 1), ctypes.c_int64)
+        self.call = self.library.function("k", None, *[ctypes.c_void_p] * (len(ins) + 1), ctypes.c_int64)
 
     def __call__(self, *xs: Array) -> Array:
         n = xs[0].size
         padded = -(-n // self.lanes) * self.lanes
         arrays = []
         for x, dtype in zip(xs, self.ins, strict=True):
-            assert x.dtype == dtype and x.shape == (n,), (x.dtype, dtype, x.shape)
+            assert (x.dtype, x.shape) == (dtype, (n,))
             full = np.ones(padded, dtype)
             full[:n] = x
             arrays.append(full)
