@@ -12,15 +12,14 @@ from .layout import CONTIGUOUS_ALIGNED, Layout
 
 def arguments_text(at: Layout) -> str:
     """`@pb_unpack` and what it calls."""
-    return _unpack(at) + _guards() + _float(at) + _fits(at)
+    return _unpack(at) + _array(at) + _guards() + _float(at) + _fits(at) + _sized()
 
 
 def _unpack(at: Layout) -> str:
     """Check all guards and collect the array and data pointer of each param; false on the first surprise."""
     return f"""
-define internal i1 @pb_unpack(ptr %self, ptr %args, ptr %t, ptr %arrays, ptr %ins, ptr %cells) {{
+define internal i1 @pb_unpack(ptr %self, ptr %args, ptr %t, ptr %arrays, ptr %ins, ptr %cells) alwaysinline {{
 {head("params")}
-{item_of("self", "tensor", at, TENSOR)}
   %guarded = call i1 @pb_guards(ptr %self, ptr %args, ptr %t)
   br i1 %guarded, label %top, label %miss
 top:
@@ -28,38 +27,24 @@ top:
   br i1 %none, label %fits, label %param
 param:
   %i = phi i64 [0, %top], [%i1, %next]
-{record("params", PARAM_WORDS, ("kind", "index", "slot", "descr", "ndim", "dims"))}
+{record("params", PARAM_WORDS, ("kind", "index", "", "descr"))}
 {element("array.to", "arrays")}{element("data.to", "ins")}{element("cell", "cells")}
-  switch i64 %kind, label %variable [ i64 0, label %argument  i64 1, label %constant  i64 3, label %float ]
-argument:
-{load("arg", "args", "%index")}{load("arg.type", "arg", at.type)}
-  %is.tensor = icmp eq ptr %arg.type, %tensor
-  br i1 %is.tensor, label %boxed, label %miss
-variable:
-{load("var", "self", "%index")}
-  br label %boxed
-boxed:
-  %box = phi ptr [%arg, %argument], [%var, %variable]
-{load("array", "box", "%slot")}
-  %ok = call i1 @pb_fits(ptr %self, ptr %t, ptr %array, i64 %descr, i64 %ndim, i64 %dims)
-  br i1 %ok, label %store, label %miss
-constant:
-{load("const", "self", "%index")}
-  br label %store
+  switch i64 %kind, label %tensor [ i64 3, label %float ]
+tensor:
+  %array = call ptr @pb_array(ptr %self, ptr %args, ptr %t, ptr %rec)
+  %found = icmp ne ptr %array, null
+  br i1 %found, label %store, label %miss
 store:
-  %this = phi ptr [%array, %boxed], [%const, %constant]
-{load("data", "this", at.array_data)}
-  store ptr %this, ptr %array.to.at
+{load("data", "array", at.array_data)}
+  store ptr %array, ptr %array.to.at
   store ptr %data, ptr %data.to.at
   br label %next
 float:
 {load("number", "args", "%index")}
-  %is.float = call i1 @pb_float(ptr %number, ptr %cell.at, i64 %descr)
-  br i1 %is.float, label %unboxed, label %miss
-unboxed:
   store ptr null, ptr %array.to.at
   store ptr %cell.at, ptr %data.to.at
-  br label %next
+  %is.float = call i1 @pb_float(ptr %number, ptr %cell.at, i64 %descr)
+  br i1 %is.float, label %next, label %miss
 next:
   %i1 = add i64 %i, 1
   %end = icmp eq i64 %i1, %params
@@ -72,10 +57,40 @@ miss:
 """
 
 
+def _array(at: Layout) -> str:
+    """The array of an argument, constant or Variable if it is what the record %rec says, else null."""
+    return f"""
+define internal ptr @pb_array(ptr %self, ptr %args, ptr %t, ptr %rec) alwaysinline {{
+{"".join(load(name, "rec", 8 * k, "i64") for k, name in enumerate(("kind", "index", "slot")))}
+  switch i64 %kind, label %variable [ i64 0, label %argument  i64 1, label %constant ]
+argument:
+{item_of("self", "tensor", at, TENSOR)}
+{load("arg", "args", "%index")}{load("arg.type", "arg", at.type)}
+  %is.tensor = icmp eq ptr %arg.type, %tensor
+  br i1 %is.tensor, label %boxed, label %miss
+variable:
+{load("var", "self", "%index")}
+  br label %boxed
+constant:
+{load("const", "self", "%index")}
+  ret ptr %const
+boxed:
+  %box = phi ptr [%arg, %argument], [%var, %variable]
+{load("array", "box", "%slot")}
+  %ok = call i1 @pb_fits(ptr %self, ptr %t, ptr %array, ptr %rec)
+  br i1 %ok, label %fits, label %miss
+fits:
+  ret ptr %array
+miss:
+  ret ptr null
+}}
+"""
+
+
 def _guards() -> str:
     """Whether each argument that must be a certain object is that object."""
     return f"""
-define internal i1 @pb_guards(ptr %self, ptr %args, ptr %t) {{
+define internal i1 @pb_guards(ptr %self, ptr %args, ptr %t) alwaysinline {{
 {head("same")}
   %any = icmp ne i64 %same, 0
   br i1 %any, label %guard, label %fits
@@ -122,9 +137,9 @@ miss:
 
 
 def _fits(at: Layout) -> str:
-    """Whether %array is an ndarray of the wanted dtype, C-contiguous, aligned, of the wanted shape."""
+    """Whether %array is an ndarray of the record's dtype and shape, C-contiguous and aligned."""
     return f"""
-define internal i1 @pb_fits(ptr %self, ptr %t, ptr %array, i64 %descr, i64 %ndim, i64 %dims) {{
+define internal i1 @pb_fits(ptr %self, ptr %t, ptr %array, ptr %rec) alwaysinline {{
   %set = icmp ne ptr %array, null
   br i1 %set, label %typed, label %miss
 typed:
@@ -132,6 +147,7 @@ typed:
   %is.array = icmp eq ptr %type, @np_ArrayType
   br i1 %is.array, label %described, label %miss
 described:
+{load("descr", "rec", 24, "i64")}{load("ndim", "rec", 32, "i64")}{load("dims", "rec", 40, "i64")}
 {load("found", "array", at.array_descr)}{load("wanted", "self", "%descr")}
 {load("flags", "array", at.array_flags, "i32")}{load("rank", "array", at.array_ndim, "i32")}
   %same = icmp eq ptr %found, %wanted
@@ -143,22 +159,32 @@ described:
   %b = and i1 %a, %ranked
   br i1 %b, label %shaped, label %miss
 shaped:
-  %scalar = icmp eq i64 %ndim, 0
-  br i1 %scalar, label %fits, label %sizes
-sizes:
 {load("shape", "array", at.array_dims)}
   %want = getelementptr i8, ptr %t, i64 %dims
-  br label %size
+  %sized = call i1 @pb_sized(ptr %shape, ptr %want, i64 %ndim)
+  ret i1 %sized
+miss:
+  ret i1 false
+}}
+"""
+
+
+def _sized() -> str:
+    """Whether two lists of %n sizes are equal; the lists are not read when %n is 0 (the pointers may be null)."""
+    return f"""
+define internal i1 @pb_sized(ptr %is, ptr %want, i64 %n) alwaysinline {{
+  %scalar = icmp eq i64 %n, 0
+  br i1 %scalar, label %fits, label %size
 size:
-  %j = phi i64 [0, %sizes], [%j1, %right]
-{element("is", "shape", "%j")}{element("should", "want", "%j")}
-  %is = load i64, ptr %is.at
-  %should = load i64, ptr %should.at
-  %equal = icmp eq i64 %is, %should
+  %i = phi i64 [0, %0], [%i1, %right]
+{element("a", "is")}{element("b", "want")}
+  %a = load i64, ptr %a.at
+  %b = load i64, ptr %b.at
+  %equal = icmp eq i64 %a, %b
   br i1 %equal, label %right, label %miss
 right:
-  %j1 = add i64 %j, 1
-  %end = icmp eq i64 %j1, %ndim
+  %i1 = add i64 %i, 1
+  %end = icmp eq i64 %i1, %n
   br i1 %end, label %fits, label %size
 fits:
   ret i1 true

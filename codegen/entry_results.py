@@ -13,19 +13,20 @@ from .layout import OWNED_WRITEABLE, Layout
 
 def results_text(at: Layout) -> str:
     """`@pb_prepare`, `@pb_commit`, `@pb_build` and what they call."""
-    return _prepare(at) + _commit() + _build(at) + _item(at)
+    return _prepare() + _new(at) + _commit() + _build(at) + _tuple(at) + _item() + _box(at)
 
 
-def _prepare(at: Layout) -> str:
+def _prepare() -> str:
     """Give each result memory: the donor's array if nobody else holds it, else a new array (noted in %objs)."""
     return f"""
-define internal i1 @pb_prepare(ptr %self, ptr %t, ptr %arrays, ptr %ins, ptr %outs, ptr %objs, ptr %boxes) {{
+define internal i1 @pb_prepare(ptr %self, ptr %t, ptr %arrays, ptr %ins, ptr %outs, ptr %objs,
+                             ptr %boxes) alwaysinline {{
 {head("results")}
   %none = icmp eq i64 %results, 0
   br i1 %none, label %ready, label %result
 result:
   %i = phi i64 [0, %0], [%i1, %next]
-{record("results", RESULT_WORDS, ("", "", "", "descr", "ndim", "dims", "donor"))}
+{record("results", RESULT_WORDS, ("", "", "", "", "", "", "donor"))}
 {element("obj", "objs")}{element("box", "boxes")}{element("out", "outs")}
   store ptr null, ptr %obj.at
   store ptr null, ptr %box.at
@@ -34,11 +35,7 @@ result:
 given:
 {element("old", "arrays", "%donor")}
   %old = load ptr, ptr %old.at
-{load("refs", "old", at.refcount, "i32")}{load("flags", "old", at.array_flags, "i32")}
-  %one = icmp eq i32 %refs, 1
-  %kept = and i32 %flags, {OWNED_WRITEABLE}
-  %own = icmp eq i32 %kept, {OWNED_WRITEABLE}
-  %take = and i1 %one, %own
+  %take = call i1 @pb_sole(ptr %old)
   br i1 %take, label %reuse, label %fresh
 reuse:
 {element("data", "ins", "%donor")}
@@ -46,19 +43,8 @@ reuse:
   store ptr %data, ptr %out.at
   br label %next
 fresh:
-{load("dtype", "self", "%descr")}
-  %shape = getelementptr i8, ptr %t, i64 %dims
-  %rank = trunc i64 %ndim to i32
-  call void @Py_IncRef(ptr %dtype)
-  %new = call ptr @np_NewFromDescr(ptr @np_ArrayType, ptr %dtype, i32 %rank, ptr %shape, ptr null, ptr null, i32 0,
-                                   ptr null)
-  %made = icmp ne ptr %new, null
-  br i1 %made, label %note, label %failed
-note:
-  store ptr %new, ptr %obj.at
-{load("memory", "new", at.array_data)}
-  store ptr %memory, ptr %out.at
-  br label %next
+  %made = call i1 @pb_new(ptr %self, ptr %t, ptr %rec, ptr %obj.at, ptr %out.at)
+  br i1 %made, label %next, label %failed
 next:
   %i1 = add i64 %i, 1
   %end = icmp eq i64 %i1, %results
@@ -72,10 +58,44 @@ failed:
 """
 
 
+def _new(at: Layout) -> str:
+    """Whether an array is held by nobody but its Variable, owns its memory and may be written; and a new array
+    for the result %rec, noted in %obj, its data in %out."""
+    return f"""
+define internal i1 @pb_sole(ptr %array) alwaysinline {{
+{load("refs", "array", at.refcount, "i32")}{load("flags", "array", at.array_flags, "i32")}
+  %one = icmp eq i32 %refs, 1
+  %kept = and i32 %flags, {OWNED_WRITEABLE}
+  %own = icmp eq i32 %kept, {OWNED_WRITEABLE}
+  %sole = and i1 %one, %own
+  ret i1 %sole
+}}
+
+define internal i1 @pb_new(ptr %self, ptr %t, ptr %rec, ptr %obj, ptr %out) alwaysinline {{
+{load("descr", "rec", 24, "i64")}{load("ndim", "rec", 32, "i64")}{load("dims", "rec", 40, "i64")}
+{load("dtype", "self", "%descr")}
+  %shape = getelementptr i8, ptr %t, i64 %dims
+  %rank = trunc i64 %ndim to i32
+  call void @Py_IncRef(ptr %dtype)
+  %new = call ptr @np_NewFromDescr(ptr @np_ArrayType, ptr %dtype, i32 %rank, ptr %shape, ptr null, ptr null, i32 0,
+                                   ptr null)
+  %made = icmp ne ptr %new, null
+  br i1 %made, label %note, label %failed
+note:
+{load("memory", "new", at.array_data)}
+  store ptr %new, ptr %obj
+  store ptr %memory, ptr %out
+  ret i1 true
+failed:
+  ret i1 false
+}}
+"""
+
+
 def _commit() -> str:
     """Put new arrays into their Variables; the old ones go last, as that may run other code."""
     return f"""
-define internal void @pb_commit(ptr %self, ptr %t, ptr %objs) {{
+define internal void @pb_commit(ptr %self, ptr %t, ptr %objs) alwaysinline {{
 {head("results")}
   %none = icmp eq i64 %results, 0
   br i1 %none, label %done, label %result
@@ -116,24 +136,9 @@ nothing:
   call void @Py_IncRef(ptr @pb_None)
   ret ptr @pb_None
 many:
-  %tuple = call ptr @PyTuple_New(i64 %returns)
-  %made = icmp ne ptr %tuple, null
-  br i1 %made, label %fill, label %failed
-fill:
-  %items = getelementptr i8, ptr %tuple, i64 {at.tuple_items}
-  %empty = icmp eq i64 %returns, 0
-  br i1 %empty, label %filled, label %each
-each:
-  %i = phi i64 [0, %fill], [%i1, %next]
-  %item = call ptr @pb_item(ptr %self, ptr %args, ptr %t, ptr %objs, ptr %boxes, i64 %i)
-  %ok = icmp ne ptr %item, null
-  br i1 %ok, label %next, label %undo
-next:
-{element("to", "items")}
-  store ptr %item, ptr %to.at
-  %i1 = add i64 %i, 1
-  %end = icmp eq i64 %i1, %returns
-  br i1 %end, label %filled, label %each
+  %tuple = call ptr @pb_tuple(ptr %self, ptr %args, ptr %t, ptr %objs, ptr %boxes, i64 %returns)
+  %ok = icmp ne ptr %tuple, null
+  br i1 %ok, label %filled, label %failed
 filled:
   switch i64 %structure, label %pack [ i64 1, label %done  i64 2, label %list ]
 done:
@@ -147,6 +152,37 @@ pack:
   %packed = call ptr @PyObject_CallOneArg(ptr %packer, ptr %tuple)
   call void @Py_DecRef(ptr %tuple)
   ret ptr %packed
+failed:
+  ret ptr null
+}}
+"""
+
+
+def _tuple(at: Layout) -> str:
+    """The returns in a tuple, or null with nothing left behind."""
+    return f"""
+define internal ptr @pb_tuple(ptr %self, ptr %args, ptr %t, ptr %objs, ptr %boxes, i64 %n) {{
+  %tuple = call ptr @PyTuple_New(i64 %n)
+  %made = icmp ne ptr %tuple, null
+  br i1 %made, label %fill, label %failed
+fill:
+  %items = getelementptr i8, ptr %tuple, i64 {at.tuple_items}
+  br label %test
+test:
+  %i = phi i64 [0, %fill], [%i1, %next]
+  %end = icmp eq i64 %i, %n
+  br i1 %end, label %done, label %each
+each:
+  %item = call ptr @pb_item(ptr %self, ptr %args, ptr %t, ptr %objs, ptr %boxes, i64 %i)
+  %ok = icmp ne ptr %item, null
+  br i1 %ok, label %next, label %undo
+next:
+{element("to", "items")}
+  store ptr %item, ptr %to.at
+  %i1 = add i64 %i, 1
+  br label %test
+done:
+  ret ptr %tuple
 undo:
   call void @Py_DecRef(ptr %tuple)
   ret ptr null
@@ -156,44 +192,25 @@ failed:
 """
 
 
-def _item(at: Layout) -> str:
+def _item() -> str:
     """Return number %i with a reference of its own; an output's array moves into its Tensor at the first use."""
     return f"""
 define internal ptr @pb_item(ptr %self, ptr %args, ptr %t, ptr %objs, ptr %boxes, i64 %i) {{
 {record("returns", RETURN_WORDS, ("kind", "index"))}
   switch i64 %kind, label %object [ i64 0, label %output  i64 1, label %argument ]
 output:
-{element("box", "boxes", "%index")}
+{element("box", "boxes", "%index")}{element("obj", "objs", "%index")}
   %old = load ptr, ptr %box.at
   %boxed = icmp ne ptr %old, null
   br i1 %boxed, label %share, label %wrap
 wrap:
-{item_of("self", "tensor", at, TENSOR)}{head("slot")}{head("none_slots", "nones")}{head("at_none_slots", "at")}
-{element("obj", "objs", "%index")}
-  %new = call ptr @PyType_GenericAlloc(ptr %tensor, i64 0)
-  %made = icmp ne ptr %new, null
-  br i1 %made, label %fill, label %failed
-fill:
   %array = load ptr, ptr %obj.at
-  %data.at = getelementptr i8, ptr %new, i64 %slot
-  store ptr %array, ptr %data.at
+  %new = call ptr @pb_box(ptr %self, ptr %t, ptr %array)
+  %made = icmp ne ptr %new, null
+  br i1 %made, label %keep, label %failed
+keep:
   store ptr null, ptr %obj.at
   store ptr %new, ptr %box.at
-  %list = getelementptr i8, ptr %t, i64 %at
-  br label %test
-test:
-  %k = phi i64 [0, %fill], [%k1, %none]
-  %all = icmp eq i64 %k, %nones
-  br i1 %all, label %done, label %none
-none:
-{element("where", "list", "%k")}
-  %where = load i64, ptr %where.at
-  %none.at = getelementptr i8, ptr %new, i64 %where
-  store ptr @pb_None, ptr %none.at
-  call void @Py_IncRef(ptr @pb_None)
-  %k1 = add i64 %k, 1
-  br label %test
-done:
   ret ptr %new
 argument:
 {load("arg", "args", "%index")}
@@ -205,6 +222,40 @@ share:
   %shared = phi ptr [%old, %output], [%arg, %argument], [%thing, %object]
   call void @Py_IncRef(ptr %shared)
   ret ptr %shared
+failed:
+  ret ptr null
+}}
+"""
+
+
+def _box(at: Layout) -> str:
+    """A new Tensor that takes over the reference to %array, its other slots None; or null."""
+    return f"""
+define internal ptr @pb_box(ptr %self, ptr %t, ptr %array) alwaysinline {{
+{item_of("self", "tensor", at, TENSOR)}
+  %new = call ptr @PyType_GenericAlloc(ptr %tensor, i64 0)
+  %made = icmp ne ptr %new, null
+  br i1 %made, label %fill, label %failed
+fill:
+{head("slot")}{head("none_slots", "nones")}{head("at_none_slots", "start")}
+  %data.at = getelementptr i8, ptr %new, i64 %slot
+  store ptr %array, ptr %data.at
+  %list = getelementptr i8, ptr %t, i64 %start
+  br label %test
+test:
+  %i = phi i64 [0, %fill], [%i1, %none]
+  %all = icmp eq i64 %i, %nones
+  br i1 %all, label %done, label %none
+none:
+{element("where", "list")}
+  %where = load i64, ptr %where.at
+  %none.at = getelementptr i8, ptr %new, i64 %where
+  store ptr @pb_None, ptr %none.at
+  call void @Py_IncRef(ptr @pb_None)
+  %i1 = add i64 %i, 1
+  br label %test
+done:
+  ret ptr %new
 failed:
   ret ptr null
 }}

@@ -1,15 +1,13 @@
-"""The native side of the arena (`scratch`), as LLVM text."""
+"""The native side of the arena (`scratch`), as LLVM text.
 
-from __future__ import annotations
+64-byte aligned memory: the process's arena (lock, base, size, raw pointer) if free, else a block of its own.
 
+Sixteen bytes before the memory say which, and what to free. The GIL is held here, so the lock guards only
+against calls that dropped it while their kernel runs.
+"""
 
-def scratch_text() -> str:
-    """64-byte aligned memory: the process's arena (lock, base, size, raw pointer) if free, else a block of its own.
-
-    Sixteen bytes before the memory say which, and what to free. The GIL is held here, so the lock guards only
-    against calls that dropped it while their kernel runs.
-    """
-    return """
+SCRATCH_TEXT = """
+; null without an error set when there is no memory
 define internal ptr @pb_block(i64 %size) {
   %room = add i64 %size, 128
   %raw = call ptr @PyMem_RawMalloc(i64 %room)
@@ -29,6 +27,7 @@ none:
   ret ptr null
 }
 
+; null with MemoryError set when there is no memory
 define ptr @pb_scratch_get(i64 %size) {
   %lock = load i64, ptr @pb_arena
   %free = icmp eq i64 %lock, 0
@@ -57,8 +56,12 @@ keep:
   ret ptr %new
 other:
   %block = call ptr @pb_block(i64 %size)
+  %made = icmp ne ptr %block, null
+  br i1 %made, label %use, label %none
+use:
   ret ptr %block
 none:
+  %error = call ptr @PyErr_NoMemory()
   ret ptr null
 }
 

@@ -411,6 +411,16 @@ def test_scratch_is_aligned_and_large_enough(size: int) -> None:
         assert f() is None
 
 
+def test_no_memory_for_scratch_is_an_error() -> None:
+    spec = square_spec((2,), scratch=2**60)
+    x = Tensor([1, 2])
+    f = make(square(2), spec)
+    for _ in range(2):
+        with pytest.raises(MemoryError):
+            f(x)
+    assert list(make(square(2), square_spec((2,), scratch=9000))(x)._data) == [1, 4]
+
+
 def test_many_arguments() -> None:
     """More than fit into a stack frame: pointers live in the arena then."""
     n = 300
