@@ -69,7 +69,7 @@ class CompiledOp(OpDef):
                 self._executables[sizes] = found
         return found
 
-    def run(self, arrays: list[Array]) -> list[Array]:
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The results of the function on arrays of its parameters' types."""
         return self.executable(arrays).run(arrays)
 

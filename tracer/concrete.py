@@ -21,6 +21,7 @@ from ..runtime.convert import as_tensor
 from ..runtime.tensor import Tensor
 from ..runtime.variable import Variable
 from .compiled_call import CompiledOp
+from .entry import FlatCall, Plain
 from .spec import TensorSpec
 from .structure import Structure
 from .symbolic import SymbolicTensor
@@ -57,8 +58,8 @@ class ConcreteFunction:
         self.line: Loc | None = None
         self.reason = ""
         self.full = CompiledOp(self.ir, None, self.n_outputs)
-        self._lean: CompiledOp | None = None
-        self._passed: list[Tensor] = []  # captured tensors that stay parameters of `lean`
+        self._plain: Plain | None = None
+        self._flat: FlatCall | None = None
 
     @property
     def n_args(self) -> int:
@@ -67,38 +68,29 @@ class ConcreteFunction:
 
     # ------------------------------------------------------------ calling
     @property
-    def lean(self) -> CompiledOp:
+    def plain(self) -> Plain:
         """The function for plain calls: small captured tensors are constants, variables may be updated in place."""
-        if self._lean is None:
+        if self._plain is None:
             constants = {
                 self._n_args + i: t._data
                 for i, t in enumerate(self.captured)
                 if not isinstance(t, SymbolicTensor) and t._data.size <= CONSTANT_LIMIT
             }
-            self._passed = [t for i, t in enumerate(self.captured) if self._n_args + i not in constants]
-            first = self._n_args + len(self._passed)
+            passed = [t for i, t in enumerate(self.captured) if self._n_args + i not in constants]
+            first = self._n_args + len(passed)
             donate = {self.n_outputs + k: first + i for k, i in enumerate(self.assigned)}
-            self._lean = CompiledOp(with_constants(self.ir, constants), donate)
-        return self._lean
-
-    @property
-    def passed(self) -> list[Tensor]:
-        """The captured tensors that plain calls pass by reference."""
-        assert self.lean is not None
-        return self._passed
+            op = CompiledOp(with_constants(self.ir, constants), donate)
+            self._plain = Plain(op, passed, self.variables, self.assigned, self.structure)
+            self._flat = FlatCall(self._plain)
+        return self._plain
 
     def call_flat(self, leaves: Sequence[Tensor]) -> Any:
         """The structured result for the tensors of the signature, in order."""
         if slow_mode.count and (context.recorders or context.trace is not None):
             return self._call_observed(leaves)
-        lean = self.lean
-        arrays = [x._data for x in leaves]
-        arrays += [t._data for t in self._passed]
-        arrays += [v._data for v in self.variables]
-        outs = lean.run(arrays)
-        for k, i in enumerate(self.assigned):
-            self.variables[i]._data = outs[self.n_outputs + k]
-        return self.structure.pack([Tensor(a) for a in outs[: self.n_outputs]])
+        if self._flat is None:
+            assert self.plain is not None
+        return self._flat(leaves)  # type: ignore[misc]
 
     def _call_observed(self, leaves: Sequence[Tensor]) -> Any:
         """The call as tapes and traces see it."""

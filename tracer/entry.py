@@ -1,4 +1,4 @@
-"""Puts compiled code in front of a Function: plain calls then never reach Python.
+"""Puts compiled code in front of a function's Python path: calls with plain tensors then never reach it.
 
 An entry serves one combination of shapes; every call that does not fit goes to the entry before it, in the end to the
 Python path. Tensors count by dtype and shape, other arguments (numbers, strings, None) by identity.
@@ -16,16 +16,156 @@ from ..codegen.callable import install
 from ..codegen.entry import make_callable
 from ..codegen.entry_spec import EntrySpec, ParamSpec, ResultSpec, ReturnSpec
 from ..codegen.layout import layout
+from ..codegen.slow_mode import slow_mode as native_counter
+from ..runtime.context import slow_mode
 from ..runtime.tensor import Tensor
-from .concrete import ConcreteFunction
-from .execute import Interpreted
+from ..runtime.variable import Variable
+from .compiled_call import CompiledOp
+from .execute import Compiled, raiser, static_shape
+from .structure import Structure
 
 if TYPE_CHECKING:
     from .function import Function
 
-MAX_ENTRIES = 8  # in the chain of one function
+slow_mode.attach(native_counter.cell)  # from here on native calls give way to tapes and traces
+
+MAX_ENTRIES = 8  # in one chain
 DROP_GIL_NS = 20_000
+Array = np.ndarray[Any, Any]
 _CONSTANTS = (bool, int, float, str, bytes, type(None))
+
+
+class Plain:
+    """A trace as plain calls see it: no tape, no trace, only tensors in and tensors out. Called with the tensors.
+
+    Attributes:
+      op: the function on arrays. passed: captured tensors, parameters behind the call's tensors. variables: behind those.
+      assigned: the numbers of the variables whose new values are the results behind the outputs.
+    """
+
+    def __init__(
+        self,
+        op: CompiledOp,
+        passed: Sequence[Tensor],
+        variables: Sequence[Variable],
+        assigned: Sequence[int],
+        structure: Structure,
+    ) -> None:
+        self.op, self.passed, self.variables, self.assigned = op, list(passed), list(variables), list(assigned)
+        self.structure = structure
+        self.n_outputs = structure.size
+
+    def arrays(self, leaves: Sequence[Tensor]) -> list[Array]:
+        """All arguments of the function on arrays."""
+        return [x._data for x in leaves] + [t._data for t in self.passed] + [v._data for v in self.variables]
+
+    def __call__(self, *leaves: Tensor) -> Any:
+        """The structured result; variables get their new values."""
+        outs = self.op.run(self.arrays(leaves))
+        for k, i in enumerate(self.assigned):
+            self.variables[i]._data = outs[self.n_outputs + k]
+        return self.structure.pack([Tensor(a) for a in outs[: self.n_outputs]])
+
+    def entry(self, args: Sequence[Any], leaves: Sequence[Tensor], fallback: Callable[..., Any]) -> Any:
+        """A native callable for arguments like these (tensors, and constants told by identity); None if there is none."""
+        arrays = self.arrays(leaves)
+        compiled = self.op.executable(arrays)
+        if layout() is None or not isinstance(compiled, Compiled):
+            return None
+        places = [i for i, x in enumerate(args) if type(x) is Tensor]
+        constants = [(i, x) for i, x in enumerate(args) if type(x) is not Tensor]
+        spec = self._spec(compiled.code, arrays, len(args), places, [i for i, _ in constants])
+        try:
+            return make_callable(
+                compiled.code.library,
+                spec,
+                fallback=fallback,
+                tensor_type=Tensor,
+                on_error=raiser(compiled.code),
+                consts=[t._data for t in self.passed],
+                variables=self.variables,
+                objects=[x for _, x in constants],
+                pack=packer(self.structure) if spec.structure == "packed" else None,
+            )
+        except (TypeError, ValueError):
+            return None  # a dtype or layout that native calls do not serve
+
+    def _spec(
+        self, code: Any, arrays: Sequence[Array], nargs: int, places: Sequence[int], same: Sequence[int]
+    ) -> EntrySpec:
+        """What the machine code takes and gives. `places`, `same`: argument numbers of tensors and of constants."""
+        first, behind = len(places), len(places) + len(self.passed)
+        params = []
+        for i, a in enumerate(arrays):
+            kind = "arg" if i < first else "const" if i < behind else "var"
+            index = places[i] if i < first else i - first if i < behind else i - behind
+            params.append(ParamSpec(kind, index, a.dtype, a.shape))
+        results = []
+        for k, t in enumerate(code.fn.result_types):
+            if k < self.n_outputs:
+                results.append(ResultSpec("out", k, t.dtype.np, static_shape(t)))
+                continue
+            number = self.assigned[k - self.n_outputs]
+            old = params[behind + number]
+            fits = (old.dtype, old.shape) == (t.dtype.np, static_shape(t))
+            results.append(ResultSpec("var", number, t.dtype.np, static_shape(t), behind + number if fits else None))
+        return EntrySpec(
+            nargs=nargs,
+            params=tuple(params),
+            results=tuple(results),
+            returns=tuple(ReturnSpec("out", k) for k in range(self.n_outputs)),
+            structure=_kind(self.structure),
+            same=tuple((i, k) for k, i in enumerate(same)),
+            scratch=code.scratch_bytes,
+            drop_gil=code.work > DROP_GIL_NS,
+        )
+
+
+class FlatCall:
+    """The quickest way to call a trace with its tensors: a chain of native entries, one for each combination of shapes,
+    before `Plain`."""
+
+    def __init__(self, plain: Plain) -> None:
+        self.plain = plain
+        self._last: Any = None
+        self._seen: set[Any] = set()
+        me = weakref.ref(self)
+        self._miss: Callable[..., Any] = lambda *leaves: _missed(me(), leaves)
+
+    def __call__(self, leaves: Sequence[Tensor]) -> Any:
+        """The structured result for the tensors."""
+        entry = self._last
+        return self.miss(leaves) if entry is None else entry(*leaves)
+
+    def miss(self, leaves: Sequence[Tensor]) -> Any:
+        """A call that no entry serves: runs it, and makes an entry for the next one like it."""
+        result = self.plain(*leaves)
+        if len(self._seen) < MAX_ENTRIES and not slow_mode.count:
+            key = tuple([(x._data.dtype.num, x._data.shape) for x in leaves])
+            if key not in self._seen:
+                self._seen.add(key)
+                self._last = self.plain.entry(leaves, leaves, self._last or self._miss) or self._last
+        return result
+
+
+def _missed(flat: FlatCall | None, leaves: Sequence[Tensor]) -> Any:
+    if flat is None:
+        raise ReferenceError("the compiled function is gone")
+    return flat.miss(leaves)
+
+
+def _kind(s: Structure) -> str:
+    if s.kind == "leaf":
+        return "single"
+    if s.kind == "none":
+        return "none"
+    flat = all(c.kind == "leaf" for c in s.children)
+    return s.kind if flat and s.kind in ("tuple", "list") else "packed"
+
+
+def packer(structure: Structure) -> Callable[[tuple[Any, ...]], Any]:
+    """Builds the nested result from a tuple of tensors."""
+    return lambda leaves: structure.build(iter(leaves))
 
 
 class Fallback:
@@ -41,119 +181,35 @@ class Fallback:
         return function._slow_call(*args, **kwargs)
 
 
-def install_entry(function: Function, concrete: ConcreteFunction, args: Sequence[Any], leaves: Sequence[Tensor]) -> None:
-    """Makes later calls with positional arguments like these native, where that is possible."""
-    if layout() is None or len(function._entries) >= MAX_ENTRIES:
-        return
-    key = (id(concrete), len(args), tuple([(x._data.dtype.num, x._data.shape) for x in leaves]))
-    if key in function._entries or not _plain(function, args, leaves):
-        return
-    entry = _entry(function, concrete, args, leaves)
-    function._entries[key] = entry
-    if entry is not None:
-        function._last_entry = entry
-        install(function, entry)
+class EntryChain:
+    """The native entries in front of one Function."""
+
+    def __init__(self) -> None:
+        self._seen: set[Any] = set()
+        self._last: Any = None
+
+    def add(self, function: Function, plain: Plain, args: Sequence[Any], leaves: Sequence[Tensor]) -> None:
+        """Makes later calls with positional arguments like these native, where that is possible."""
+        if len(self._seen) >= MAX_ENTRIES or not _simple(function, args, leaves):
+            return
+        constants = [(i, id(x)) for i, x in enumerate(args) if type(x) is not Tensor]
+        key = (id(plain), len(args), *constants, *[(x._data.dtype.num, x._data.shape) for x in leaves])
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        entry = plain.entry(args, leaves, self._last or Fallback(function))
+        if entry is not None:
+            self._last = entry
+            install(function, entry)
 
 
-def _plain(function: Function, args: Sequence[Any], leaves: Sequence[Tensor]) -> bool:
+def _simple(function: Function, args: Sequence[Any], leaves: Sequence[Tensor]) -> bool:
     """Whether every argument is a Tensor, or a constant that is told by identity; defaults left out are constants."""
+    for x in args:
+        if type(x) is not Tensor and type(x) not in _CONSTANTS:
+            return False
     left_out = function._signature.defaults_after(len(args))
     if left_out is None or not all(isinstance(d, _CONSTANTS) for d in left_out):
         return False
     tensors = [x for x in args if type(x) is Tensor]
-    same = len(tensors) == len(leaves) and all(a is b for a, b in zip(tensors, leaves, strict=True))
-    return same and all(type(x) is Tensor or type(x) in _CONSTANTS for x in args)
-
-
-def _entry(function: Function, concrete: ConcreteFunction, args: Sequence[Any], leaves: Sequence[Tensor]) -> Any:
-    lean = concrete.lean
-    arrays = [x._data for x in leaves] + [t._data for t in concrete.passed] + [v._data for v in concrete.variables]
-    code: Any = lean.executable(arrays)
-    if isinstance(code, Interpreted) or code.library is None:
-        return None
-    places = [i for i, x in enumerate(args) if type(x) is Tensor]
-    constants = [(i, x) for i, x in enumerate(args) if type(x) is not Tensor]
-    spec = entry_spec(concrete, code, arrays, len(args), places, tuple((i, k) for k, (i, _) in enumerate(constants)))
-    fallback: Callable[..., Any] = function._last_entry or Fallback(function)
-    try:
-        return make_callable(
-            code.library,
-            spec,
-            fallback=fallback,
-            tensor_type=Tensor,
-            on_error=raiser(code),
-            consts=[t._data for t in concrete.passed],
-            variables=list(concrete.variables),
-            objects=[x for _, x in constants],
-            pack=packer(concrete) if spec.structure == "packed" else None,
-        )
-    except (TypeError, ValueError):
-        return None  # a dtype or layout that native calls do not serve
-
-
-def entry_spec(
-    concrete: ConcreteFunction,
-    code: Any,
-    arrays: Sequence[np.ndarray[Any, Any]],
-    nargs: int,
-    places: Sequence[int],
-    same: tuple[tuple[int, int], ...],
-) -> EntrySpec:
-    """What the compiled function takes and gives. `places` are the argument numbers of the tensors."""
-    n_args, n_passed = len(places), len(concrete.passed)
-    params = []
-    for i, a in enumerate(arrays):
-        if i < n_args:
-            kind, index = "arg", places[i]
-        elif i < n_args + n_passed:
-            kind, index = "const", i - n_args
-        else:
-            kind, index = "var", i - n_args - n_passed
-        params.append(ParamSpec(kind, index, a.dtype, a.shape))
-    results = []
-    for k, t in enumerate(code.fn.result_types):
-        shape = tuple(int(d) for d in t.shape)
-        if k < concrete.n_outputs:
-            results.append(ResultSpec("out", k, t.dtype.np, shape))
-        else:
-            number = concrete.assigned[k - concrete.n_outputs]
-            donor = n_args + n_passed + number
-            fits = (params[donor].dtype, params[donor].shape) == (t.dtype.np, shape)
-            results.append(ResultSpec("var", number, t.dtype.np, shape, donor if fits else None))
-    returns = tuple(ReturnSpec("out", k) for k in range(concrete.n_outputs))
-    return EntrySpec(
-        nargs=nargs,
-        params=tuple(params),
-        results=tuple(results),
-        returns=returns,
-        structure=_structure(concrete),
-        same=same,
-        scratch=code.scratch_bytes,
-        drop_gil=code.work > DROP_GIL_NS,
-        name="main",
-    )
-
-
-def _structure(concrete: ConcreteFunction) -> str:
-    s = concrete.structure
-    if s.kind == "leaf":
-        return "single"
-    if s.kind == "none":
-        return "none"
-    flat = all(c.kind == "leaf" for c in s.children)
-    return s.kind if flat and s.kind in ("tuple", "list") else "packed"
-
-
-def packer(concrete: ConcreteFunction) -> Callable[[tuple[Any, ...]], Any]:
-    """Builds the nested result from a tuple of tensors."""
-    structure = concrete.structure
-    return lambda leaves: structure.build(iter(leaves))
-
-
-def raiser(code: Any) -> Callable[[int], Any]:
-    """Raises the error that a status of the compiled function means."""
-
-    def on_error(status: int) -> Any:
-        raise code.error(status)
-
-    return on_error
+    return len(tensors) == len(leaves) and all(a is b for a, b in zip(tensors, leaves, strict=True))

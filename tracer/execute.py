@@ -5,16 +5,18 @@ A function whose ops or dtypes have no machine form runs in the IR's interpreter
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
+from ..codegen.direct import DirectCall
+from ..codegen.entry_spec import EntrySpec, ParamSpec, ResultSpec
 from ..ir.control import match_shapes
 from ..ir.dims import DimLike
 from ..ir.graph import Function
 from ..ir.interpret import interpret
-from ..ir.types import type_of_array
+from ..ir.types import TensorType, type_of_array
 
 Array = np.ndarray[Any, Any]
 Sizes = tuple[tuple[str, int], ...]
@@ -23,7 +25,9 @@ Sizes = tuple[tuple[str, int], ...]
 class Executable(Protocol):
     """What runs a static function on arrays."""
 
-    def run(self, ins: list[Array]) -> list[Array]:
+    fn: Function
+
+    def run(self, ins: Sequence[Array], /) -> list[Array]:
         """The results for arguments of exactly the function's types."""
 
 
@@ -34,9 +38,42 @@ class Interpreted:
         self.fn = fn
         self.why = why
 
-    def run(self, ins: list[Array]) -> list[Array]:
+    def run(self, ins: Sequence[Array], /) -> list[Array]:
         """The results, as arrays of their own."""
         return [np.array(r, order="C") for r in interpret(self.fn, ins)]
+
+
+class Compiled:
+    """Machine code, called with plain arrays.
+
+    Attributes:
+      code: what the code generator made (`fn`, `library`, `llvm`, `asm()`, `kernels`, `scratch_bytes`, `work`).
+    """
+
+    def __init__(self, code: Any) -> None:
+        self.code = code
+        self.fn: Function = code.fn
+        params = [ParamSpec("arg", i, t.dtype.np, static_shape(t)) for i, t in enumerate(self.fn.param_types)]
+        results = [ResultSpec("out", i, t.dtype.np, static_shape(t)) for i, t in enumerate(self.fn.result_types)]
+        spec = EntrySpec(
+            nargs=len(params), params=tuple(params), results=tuple(results), returns=(), structure="none",
+            scratch=code.scratch_bytes, name="main",
+        )  # fmt: skip
+        self.run: Callable[[Sequence[Array]], list[Array]] = DirectCall(code.library, spec, on_error=raiser(code)).run_flat
+
+
+def raiser(code: Any) -> Callable[[int], Any]:
+    """Raises the error that a status of the compiled function means."""
+
+    def on_error(status: int) -> Any:
+        raise code.error(status)
+
+    return on_error
+
+
+def static_shape(t: TensorType) -> tuple[int, ...]:
+    """The shape of a type whose sizes are numbers."""
+    return tuple(int(d) for d in t.shape if isinstance(d, int))
 
 
 def sizes_of(fn: Function, arrays: Sequence[Array]) -> Sizes:
@@ -51,15 +88,12 @@ def executable(fn: Function, sizes: Sizes, donate: Mapping[int, int]) -> Executa
     Args:
       donate: result number -> parameter number whose buffer the result may overwrite.
     """
+    from ..codegen.compile import compile_function
     from ..codegen.errors import Unsupported
-    try:
-        from ..codegen.compile import compile_function
-    except ImportError:
-        return Interpreted(static(fn, sizes), "no compiler yet")
 
     ready = optimised(fn, sizes)
     try:
-        return compile_function(ready, donate=dict(donate))  # type: ignore[no-any-return]
+        return Compiled(compile_function(ready, donate=donate))
     except Unsupported as e:
         return Interpreted(ready, str(e))
 

@@ -23,7 +23,7 @@ from . import scopes
 from .arguments import is_tensor_item, key_of, skeleton, type_of_leaf
 from .build import Pattern, build
 from .concrete import ConcreteFunction
-from .entry import install_entry
+from .entry import EntryChain
 from .explain import History
 from .input_signature import InputSignature
 from .methods import BoundFunction, MethodTable
@@ -67,8 +67,7 @@ class Function(NativeCallable):
         self._may_create = True
         self._lock = threading.RLock()
         self._methods: MethodTable | None = None
-        self._entries: dict[Any, Any] = {}
-        self._last_entry: Any = None
+        self._chain = EntryChain()
         copy_identity(python_function, self)
 
     # ------------------------------------------------------------ calling
@@ -87,7 +86,7 @@ class Function(NativeCallable):
             concrete = self._find(key, values, leaves, objects)
         result = concrete.call_flat(leaves)
         if context.trace is None and not kwargs and not context.recorders:
-            install_entry(self, concrete, args, leaves)
+            self._chain.add(self, concrete.plain, args, leaves)
         return result
 
     def _find(self, key: Key, values: tuple[Any, ...], leaves: Sequence[Any], objects: list[Any]) -> ConcreteFunction:
@@ -168,7 +167,7 @@ class Function(NativeCallable):
         concrete = self._cache.pop(key, None)
         self._objects.pop(key, None)
         reset(self)
-        self._entries, self._last_entry = {}, None
+        self._chain = EntryChain()
         if concrete is not None and not any(c is concrete for c in self._cache.values()):
             self._concretes = [c for c in self._concretes if c is not concrete]
             for traces in self._general.values():
@@ -267,7 +266,7 @@ class Function(NativeCallable):
         """Forgets all traces and code."""
         with self._locked():
             reset(self)
-            self._entries, self._last_entry = {}, None
+            self._chain = EntryChain()
             for table in (self._cache, self._general, self._patterns, self._objects):
                 table.clear()
             self._concretes = []

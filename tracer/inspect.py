@@ -44,7 +44,7 @@ def inspect_function(
 
 def inspect_concrete(concrete: ConcreteFunction, stage: str, grad: Any = None, color: bool = False) -> str:
     """One trace at a stage."""
-    fn = concrete.lean.fn
+    fn = concrete.plain.op.fn
     if grad is not None or stage == "grad":
         fn = gradient(fn, wrt_numbers(fn, concrete, grad), concrete.n_outputs)
     if stage == "grad":
@@ -53,7 +53,7 @@ def inspect_concrete(concrete: ConcreteFunction, stage: str, grad: Any = None, c
         return _ir_text(fn, color)
     if stage == "opt":
         return _ir_text(optimised(fn), color)
-    return _code(fn, {} if grad is not None else concrete.lean.donate, stage)
+    return _code(fn, {} if grad is not None else concrete.plain.op.donate, stage)
 
 
 def _ir_text(fn: Function, color: bool) -> str:
@@ -65,11 +65,12 @@ def _code(fn: Function, donate: Mapping[int, int], stage: str) -> str:
     if not fn.is_static:
         sizes = sorted({s for t in fn.param_types for d in t.shape if isinstance(d, Dim) for s in d.symbols})
         raise ValueError(f"the stage {stage!r} needs sizes as numbers, found {', '.join(sizes)}: give for example f32[100]")
-    code: Any = executable(fn, (), donate)
-    if isinstance(code, Interpreted):
-        return f"# no machine code: {code.why}\n# the interpreter runs this function\n{print_function(code.fn)}"
+    made: Any = executable(fn, (), donate)
+    if isinstance(made, Interpreted):
+        return f"# no machine code: {made.why}\n# the interpreter runs this function\n{print_function(made.fn)}"
+    code = made.code
     if stage == "kernels":
-        return str(code.kernels())
+        return str(code.kernels)
     return str(code.llvm if stage == "llvm" else code.asm())
 
 
