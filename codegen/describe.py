@@ -30,7 +30,7 @@ def describe(plan: Plan, module: Module) -> str:
             code = codes.get(f"k{number}")
             number += 1
             lines.append(f"kernel k{number - 1} over {list(step.domain)}{_loops(code)} -> {_made(step, names, module)}")
-            lines += [f"  {_root(r, names)}{_where(r.op)}" for r in step.roots]
+            lines += [f"  {_root(r, names)}{_where(r.op)}" for r in step.roots if r.kept]
     return "\n".join(lines)
 
 

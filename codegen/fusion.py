@@ -236,9 +236,9 @@ class _Planner:
     # -- results -----------------------------------------------------------------------------------------------------
 
     def finish(self) -> None:
-        """Drops stores that nobody reads and puts the steps in order."""
-        self._drop_dead_stores()
-        done, left = 0, [s for s in self.steps if not isinstance(s, Kernel) or s.roots]
+        """Marks stores that nobody outside of their kernel reads, and puts the steps in order."""
+        self._mark_dead_stores()
+        done, left = 0, [s for s in self.steps if not isinstance(s, Kernel) or s.targets]
         present = sum(s.bit for s in left)
         while left:
             ready = next(s for s in left if not s.deps & present & ~done)
@@ -246,7 +246,7 @@ class _Planner:
             done |= ready.bit
             self.plan.steps.append(ready)
 
-    def _drop_dead_stores(self) -> None:
+    def _mark_dead_stores(self) -> None:
         owner = self.plan.owner
         live = {owner[v] for v in self.plan.fn.results if v in owner}
         for step in self.steps:
@@ -259,7 +259,8 @@ class _Planner:
                 live |= {owner[r.base] for r in step.roots if r.base is not None}
         for step in self.steps:
             if isinstance(step, Kernel):
-                step.roots = [r for r in step.roots if r.reduce or r.target in live]
+                for r in step.roots:
+                    r.kept = bool(r.reduce) or r.target in live
 
 
 def _nested(kernel: Kernel, root: Root) -> bool:

@@ -284,7 +284,7 @@ class KernelWriter:
             if root.reduce:
                 acc, reg = next(running)
                 out.append(acc.add(scope, reg, x))
-            else:
+            elif root.kept:
                 stores.append((root, x))
         for root, x in stores:
             memory.store(ev, root.target, root.position, x, scope, add=root.add)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..ir.graph import Op, Value
-from . import access, matmul, memory, opaque, scalar
+from . import access, helpers, matmul, memory, opaque, scalar
 from .blas import BlasInfo, available
 from .buffers import Memory, assign, bytes_of
 from .emitter import Context, Emitter, Reg
@@ -67,8 +67,11 @@ class ModuleWriter:
         end = ["  %failed = load i32, ptr %status", "  ret i32 %failed"] if self.has_status else ["  ret i32 0"]
         head = f"define i32 @main(ptr %ins, ptr %outs, ptr %scratch) {attributes()} {{"
         main = "\n".join([head, "entry:", *start, *em.lines, *end, "}"])
-        parts = [*self.globals, em.module_text(), *(k.text for k in self.kernels), main]
+        text, names = helpers.split(self.context.decls)
+        parts = [*self.globals, text, *(k.text for k in self.kernels), main]
         symbols = self.blas.symbols() if self.blas else {}
+        if names:
+            symbols |= helpers.addresses(names, self.context.decls)
         return Module("\n".join(parts) + "\n", self.memory, symbols, self.kernels, self.blas)
 
     # -- operands ----------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ class Root:
 
     `reduce` is empty for a store; else the kind of reduction, and `axes` are the levels of the domain it takes together.
     `base` is what the target's buffer must hold before (only a slot of it is written); `add` adds to what is there.
+    What is not `kept` is needed in this kernel only and stays in registers.
     """
 
     op: Op
@@ -41,6 +42,7 @@ class Root:
     axes: frozenset[int] = frozenset()
     base: Value | None = None
     add: bool = False
+    kept: bool = True
 
     @property
     def position(self) -> Index:
@@ -87,7 +89,7 @@ class Kernel(Step):
     @property
     def targets(self) -> list[Value]:
         """The values that this step makes."""
-        return list(dict.fromkeys(r.target for r in self.roots))
+        return list(dict.fromkeys(r.target for r in self.roots if r.kept))
 
 
 @dataclass(slots=True, eq=False)
