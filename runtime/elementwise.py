@@ -44,18 +44,18 @@ def unary(op: OpDef, x: Any, **attrs: Any) -> Tensor:
     """An op of one operand."""
     if type(x) is not Tensor:
         x = as_tensor(x)
-        ready(op, x)
+        ready(op, x, attrs)
     elif (op, x._data.dtype) not in _checked:
-        ready(op, x)
+        ready(op, x, attrs)
     return apply(op, (x,), attrs)  # type: ignore[no-any-return]
 
 
-def ready(op: OpDef, x: Tensor) -> None:
+def ready(op: OpDef, x: Tensor, attrs: dict[str, Any] = NONE) -> None:
     """Raises TypeMismatch when the op is not defined for the dtype; remembers the answer for eager tensors."""
     d = x.dtype
     if not (d.is_complex and op.name in _HOLOMORPHIC) and not (d.kind in "sc" and op.name in ("eq", "ne")):
         count = len(getattr(op, "partials", (None,)))
-        check(op, (x,) * count, {"dtype": d} if "dtype" in op.attrs else NONE)
+        check(op, (x,) * count, attrs or ({"dtype": d} if "dtype" in op.attrs else NONE))
     if type(x) is Tensor:
         _checked.add((op, x._data.dtype))
 
