@@ -8,7 +8,7 @@ made for it are dropped, so that no trace keeps an object alive and no new objec
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -82,23 +82,32 @@ def _none(x: Any, key: CallKey) -> None:
     key.items.append(None)
 
 
+def _all(values: Iterable[Any], key: CallKey) -> None:
+    """Adds several; tensors, the common case, without a detour."""
+    items, leaves = key.items, key.leaves
+    for v in values:
+        if type(v) is Tensor:
+            data = v._data
+            items.append((data.dtype.num, data.shape))
+            leaves.append(v)
+        else:
+            key.add(v)
+
+
 def _list(x: Any, key: CallKey) -> None:
     key.items.append(("list", len(x)))
-    for v in x:
-        key.add(v)
+    _all(x, key)
 
 
 def _tuple(x: Any, key: CallKey) -> None:
     key.items.append((type(x), len(x)))
-    for v in x:
-        key.add(v)
+    _all(x, key)
 
 
 def _dict(x: Any, key: CallKey) -> None:
     keys = sorted_keys(x)
     key.items.append((type(x), *map(_typed, keys)))
-    for k in keys:
-        key.add(x[k])
+    _all([x[k] for k in keys], key)
 
 
 def _record(x: Any, key: CallKey) -> None:
@@ -148,8 +157,7 @@ _HANDLERS: dict[type, Handler] = {
 def key_of(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[Any], list[Any]]:
     """The key of canonical argument values, their tensors in order, and the objects held by identity."""
     key = CallKey()
-    for x in values:
-        key.add(x)
+    _all(values, key)
     return tuple(key.items), key.leaves, key.objects
 
 
