@@ -17,7 +17,7 @@ _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\f]+)
       | (?P<newline>\n)
       | (?P<comment>\#[^\n]*)
-      | (?P<value>%[\w.]+)
+      | (?P<value>%\w+(?:\.\w+)*)
       | (?P<func>@(?:[\w.$]+|"(?:[^"\\\n]|\\.)*"))
       | (?P<string>b?"(?:[^"\\\n]|\\.)*")
       | (?P<number>(?:\d+(?:\.\d+|\.(?!\.))?|\.\d+)(?:[eE][+-]?\d+)?)

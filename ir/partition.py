@@ -7,7 +7,6 @@ an expensive op can make are kept; for the others, one common source is kept in 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,12 +47,13 @@ class Split:
         entry of `wrt`.
       residuals: ("param", i) is the primal's parameter i, ("value", k) result k of `forward` (k counts from its first
         result: a residual may be one of the primal's own results).
-      wrt, outputs, connected: as in `reverse.Reversed`.
+      results: how many of `forward`'s results are the primal's. wrt, outputs, connected: as in `reverse.Reversed`.
     """
 
     forward: Function
     backward: Function
     residuals: tuple[Residual, ...]
+    results: int
     wrt: tuple[int, ...]
     outputs: tuple[int, ...]
     connected: tuple[bool, ...]
@@ -69,7 +69,7 @@ def split(fn: Function, wrt: Sequence[int] | None = None, outputs: Sequence[int]
     joint = dce(cse(canon(info.function)))
     cut = _Cut(joint, len(fn.params), len(fn.results))
     forward, backward, residuals = cut.functions(fn.name)
-    return Split(forward, backward, residuals, info.wrt, info.outputs, info.connected)
+    return Split(forward, backward, residuals, len(fn.results), info.wrt, info.outputs, info.connected)
 
 
 class _Cut:
@@ -185,12 +185,16 @@ class Choice:
         for v in needed:
             if sources_of(v, self._sources) in (None, frozenset({v})):
                 self.kept.add(v)
-        rest = self._roots([v for v in needed if not self._covered(v)])
-        for source in self._most_wanted(rest):
-            rest = [v for v in rest if not self._covered(v)]
-            if sum(_bytes(v) for v in rest if self._covered(v, source)) > _bytes(source):
+        roots = self._roots([v for v in needed if not self._covered(v)])
+        users: dict[Value, list[Value]] = {}
+        for v in roots:
+            for source in self._sources[v] or ():
+                users.setdefault(source, []).append(v)
+        for source in sorted(users, key=lambda s: -len(users[s])):
+            gain = sum(_bytes(v) for v in users[source] if not self._covered(v) and self._covered(v, source))
+            if gain > _bytes(source):
                 self.kept.add(source)
-        self.kept.update(v for v in rest if not self._covered(v))
+        self.kept.update(v for v in roots if not self._covered(v))
 
     def _roots(self, values: Sequence[Value]) -> list[Value]:
         """Those of the values that the others, and what is kept, do not give."""
@@ -204,11 +208,6 @@ class Choice:
             if any(s is None or not s <= atoms for s in below):
                 roots.append(v)
         return roots
-
-    def _most_wanted(self, values: Sequence[Value]) -> list[Value]:
-        """Sources of the values, those that most of them need first."""
-        count = Counter(s for v in values for s in self._sources[v] or ())
-        return sorted(count, key=lambda s: -count[s])
 
     def _covered(self, v: Value, more: Value | None = None) -> bool:
         """Whether the value can be had with what is kept (and `more`)."""

@@ -33,7 +33,8 @@ from .literals import print_array, print_attr, quote
 from .types import TensorType
 
 _PLAIN_FUNC = re.compile(r"[\w.$]+")
-_BAD = re.compile(r"[^\w.]")
+_NAME = re.compile(r"\w+(?:\.\w+)*")
+_BAD = re.compile(r"\W")
 _DIGITS = re.compile(r"\d+$")
 _COMMENT_COLUMN = 72
 
@@ -111,7 +112,7 @@ class FunctionPrinter:
 
     def define(self, v: Value) -> str:
         """Gives a value its name in this text."""
-        hint = _BAD.sub("_", v.name)
+        hint = v.name if not v.name or _NAME.fullmatch(v.name) else _BAD.sub("_", v.name)
         if not hint or _DIGITS.match(hint):
             name = str(self._count)
             self._count += 1
@@ -251,7 +252,7 @@ def _is_bound(op: Op, loop: Op) -> bool:
 
 
 _COLOURS = re.compile(
-    r"""(?P<comment>\#[^\n]*)|(?P<string>b?"(?:[^"\\\n]|\\.)*")|(?P<func>@[\w.$]+)|(?P<value>%[\w.]+)
+    r"""(?P<comment>\#[^\n]*)|(?P<string>b?"(?:[^"\\\n]|\\.)*")|(?P<func>@[\w.$]+)|(?P<value>%\w+(?:\.\w+)*)
       | (?P<keyword>\b(?:func|for|while|if|else|do|iter|in|step|return|yield|call)\b)
       | (?P<type>\b(?:bf16|[fc]\d+|[iu]\d+|bool|string)\b(?:\[[^\]\n]*\])?)
       | (?P<number>(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?\b)

@@ -84,13 +84,13 @@ class Reader:
 
     # ------------------------------------------------------------ types and literals
     def dim(self) -> DimLike:
-        """A dimension: everything up to the comma or bracket that ends it."""
+        """A dimension: everything up to the comma or bracket that ends it, or the end of the line."""
         first, depth = self.token, 0
-        while depth or not self.is_(",", "]", "}", ")"):
+        while self.token.kind != "end" and self.token.line == first.line:
+            if not depth and self.is_(",", "]", "}", ")"):
+                break
             t = self.next()
             depth += (t.text == "(") - (t.text == ")")
-            if t.kind == "end":
-                raise self.wrong("a dimension", first)
         last = self.source.tokens[self.at - 1]
         try:
             return parse_dim(self.source.text[first.start : max(first.start, last.end)])

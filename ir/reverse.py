@@ -98,6 +98,10 @@ def chosen(fn: Function, what: str, numbers: Sequence[int] | None) -> tuple[int,
     types = fn.param_types if what == "parameter" else fn.result_types
     if numbers is None:
         return tuple(i for i, t in enumerate(types) if t.dtype.is_differentiable)
+    numbers = (numbers,) if isinstance(numbers, int) else numbers
+    if not isinstance(numbers, Sequence) or not all(isinstance(i, int) for i in numbers):
+        word = "wrt" if what == "parameter" else "outputs"
+        raise TypeMismatch(f"{word} must be numbers of {what}s, found {numbers!r}")
     for i in numbers:
         if not 0 <= i < len(types):
             raise IndexError(f"@{fn.name} has no {what} {i}; it has {len(types)}")

@@ -1,9 +1,9 @@
 """The engine of the canonicaliser: a builder that simplifies each op as it is written.
 
 Ops are written in program order, so whatever defines an operand is simplified already, and a rule that writes new ops
-has them simplified in turn: one walk over the function reaches the fixed point of all rules that look upwards. Rules are
-small functions in a table by op name. A rule gives the values that stand for the op's results, or None when it does not
-apply; it must be exact to the bit (the sign of NaN aside), for every input.
+has them simplified in turn: one walk over the function reaches the fixed point of all rules that look upwards. Rules
+are small functions in a table by op name. A rule gives the values that stand for the op's results, or None when it does
+not apply; it must be exact to the bit (the sign of NaN aside), for every input.
 """
 
 from __future__ import annotations

@@ -88,18 +88,18 @@ def broadcast(s: Simplifier, m: Match) -> Result:
     return s.emit(m.kind, [source], m.attrs)[0] if op.kind.name == "broadcast_to" or in_front else None
 
 
-@rule("reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_mean", "reduce_any", "reduce_all", "logsumexp")
+@rule("reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_any", "reduce_all")
 def reduce_nothing(s: Simplifier, m: Match) -> Result:
     """A reduction over no axes, or over axes of size 1."""
     (x,) = m.xs
-    if any(x.type.shape[i] != 1 for i in m.attrs["axes"]) or m.kind.name == "logsumexp":
+    if any(x.type.shape[i] != 1 for i in m.attrs["axes"]):
         return None
     y = s.expr(s.emit(get("reshape"), [x], {"shape": m.type.shape})[0])
-    sums = m.kind.name in ("reduce_sum", "reduce_mean") and m.type.dtype.kind in "fc"
+    sums = m.kind.name == "reduce_sum" and m.type.dtype.kind in "fc"
     return y + 0.0 if sums else y  # a sum starts from 0.0, so that of -0.0 alone is 0.0
 
 
-@rule("reduce_sum", "reduce_max", "reduce_min", "reduce_mean", "reduce_any", "reduce_all")
+@rule("reduce_sum", "reduce_max", "reduce_min", "reduce_any", "reduce_all")
 def reduce_splat(s: Simplifier, m: Match) -> Result:
     """A reduction of one repeated number, where every way to add it up gives the same."""
     (x,) = m.xs
@@ -111,13 +111,13 @@ def reduce_splat(s: Simplifier, m: Match) -> Result:
         return s.fill_value(c, m.type)
     dtype = x.type.dtype
     if dtype.is_integer:
-        total = np.asarray(int(c) * count if m.kind.name == "reduce_sum" else int(c), object)
-        return s.fill_value(int(total), m.type) if dtype.min <= int(total) <= dtype.max else None
+        total = int(c) * count
+        return s.fill_value(total, m.type) if dtype.min <= total <= dtype.max else None
     if not dtype.is_floating or not float(c).is_integer() or abs(float(c)) * count > 2.0 ** _MANTISSA[dtype.short]:
         return None  # only sums of integers that all fit into the mantissa are exact in any order
     if float(c) == 0.0 and np.signbit(c):
         return None
-    return s.fill_value(float(c) * count if m.kind.name == "reduce_sum" else c, m.type)
+    return s.fill_value(float(c) * count, m.type)
 
 
 @rule("slice")
