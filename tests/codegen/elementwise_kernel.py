@@ -27,9 +27,7 @@ def loop_text(build: Build, ins: Sequence[str], out: str, lanes: int, *, fma: bo
     scalar, regs = em.scalar(), []
     for k, dtype in enumerate(ins):
         address = scalar.op(f"getelementptr {MEMORY[dtype]}, ptr %x{k}, i64 %i", "ptr")
-        regs.append(
-            load_as(em, em.op(f"load {em.ty(MEMORY[dtype])}, ptr {address.text}, align 1", MEMORY[dtype]))
-        )
+        regs.append(load_as(em, em.op(f"load {em.ty(MEMORY[dtype])}, ptr {address.text}, align 1", MEMORY[dtype])))
     value = build(em, *regs)
     assert value.ty == element(out)
     result = store_as(em, value)
