@@ -91,7 +91,8 @@ def draw(path: Path, losses: list[float], images: Any, labels: Any, predicted: A
     import matplotlib.pyplot as plt
 
     figure = plt.figure(figsize=(11, 4), layout="constrained")
-    left, right = figure.subfigures(1, 2)
+    parts: Any = figure.subfigures(1, 2)
+    left, right = parts
     axes = left.subplots()
     axes.semilogy(range(1, len(losses) + 1), losses)
     axes.set(xlabel="epoch", ylabel="training loss", title="softmax cross-entropy")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ def train(tf: Any, name: str, compiled: bool = False) -> Any:
 
 
 for _name in OPTIMIZERS:
-    CASES[f"optimizer_{_name}"] = lambda tf, name=_name: train(tf, name)
+    CASES[f"optimizer_{_name}"] = partial(train, name=_name)
 
 
 @case

@@ -68,7 +68,7 @@ def test_sequential_with_an_input_shape_builds_at_once() -> None:
     assert tuple(model(x(2, 5)).shape) == (2, 1)
     assert model.pop().units == 1
     with pytest.raises(TypeError, match="keras Layer"):
-        model.add(3)  # type: ignore[arg-type]
+        model.add(3)  # type: ignore[arg-type,unused-ignore]
     with pytest.raises(ValueError, match="input shape"):
         keras.Sequential([L.Dense(3)]).build()
 
