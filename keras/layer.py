@@ -6,10 +6,11 @@ a layer or a Variable to an attribute (also in a list, tuple or dict) makes its 
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import Tensor, Variable, convert_to_tensor
@@ -111,10 +112,9 @@ class Layer:
         inputs = as_tensors(inputs, self.dtype)
         self.ensure_built(shape_of(inputs))
         outer = _context.training
-        takes_training = "training" in inspect.signature(self.call).parameters
         given = kwargs.get("training")
         training = outer if given is None else given
-        if takes_training:
+        if takes_training(type(self).call):
             kwargs["training"] = training
         else:
             kwargs.pop("training", None)
@@ -190,6 +190,12 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+@functools.cache
+def takes_training(call: Callable[..., Any]) -> bool:
+    """Whether a layer's `call` wants to know if it is training."""
+    return "training" in inspect.signature(call).parameters
 
 
 def found_in(value: Any) -> Iterator[Any]:
