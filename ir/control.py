@@ -18,6 +18,7 @@ from .dims import Dim, DimLike, substitute
 from .errors import InvalidArgumentError, ShapeMismatch, TypeMismatch
 from .graph import Attrs, Block, Function, Op
 from .opdef import NoGradient, OpDef, register
+from .print_text import array_text
 from .types import TensorType
 
 Run = Callable[[Block, Sequence[Any]], list[Any]]
@@ -246,14 +247,6 @@ class Print(Effect):
             parts += [array_text(np.asarray(x), limit), text]
         getattr(sys, attrs.get("stream", "stdout")).write("".join(parts))
         return ()
-
-
-def array_text(x: np.ndarray[Any, Any], summarize: int) -> str:
-    """An array as `print` shows it."""
-    if x.ndim == 0:
-        return str(x[()])
-    few = summarize >= 0 and any(d > 2 * summarize for d in x.shape)
-    return np.array2string(x, threshold=0 if few else sys.maxsize, edgeitems=max(summarize, 1))
 
 
 class Assert(Effect):

@@ -23,7 +23,7 @@ NONE: dict[str, Any] = {}
 _checked: set[tuple[OpDef, np.dtype[Any]]] = set()
 # Ops whose NumPy meaning and derivative rule hold for complex numbers as they stand (they are holomorphic).
 _HOLOMORPHIC = frozenset(
-    "add sub mul div neg square sqrt rsqrt exp log expm1 log1p sin cos tan sinh cosh tanh pow sigmoid".split()
+    ["add", "sub", "mul", "div", "neg", "square", "sqrt", "rsqrt", "exp", "log", "expm1", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "pow", "sigmoid"]
 )
 
 

@@ -24,16 +24,13 @@ _RENAMED = {
     "invert": "invert", "fmax": "maximum", "fmin": "minimum",
 }  # fmt: skip
 _SAME = frozenset(
-    "add multiply negative square sqrt exp log expm1 log1p sin cos tan sinh cosh tanh sign floor ceil trunc maximum minimum "
-    "equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor logical_not matmul "
-    "reciprocal".split()
+    ["add", "multiply", "negative", "square", "sqrt", "exp", "log", "expm1", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sign", "floor", "ceil", "trunc", "maximum", "minimum", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_xor", "logical_not", "matmul", "reciprocal"]
 )
 _OPERATORS = {"bitwise_and": "and", "bitwise_or": "or", "bitwise_xor": "xor"}
 _REDUCTIONS = {"add": "reduce_sum", "multiply": "reduce_prod", "maximum": "reduce_max", "minimum": "reduce_min",
                "logical_and": "reduce_all", "logical_or": "reduce_any"}  # fmt: skip
 _FLOAT_ONLY = frozenset(
-    "sqrt exp log expm1 log1p sin cos tan sinh cosh tanh arcsin arccos arctan arcsinh arccosh arctanh arctan2 rint floor "
-    "ceil trunc".split()
+    ["sqrt", "exp", "log", "expm1", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "arctan2", "rint", "floor", "ceil", "trunc"]
 )
 
 

@@ -75,6 +75,21 @@ def reciprocal(x: Any, name: str | None = None) -> Tensor:
     return binary(get("div"), as_tensor(1, t.dtype), t)
 
 
+def reciprocal_no_nan(x: Any, name: str | None = None) -> Tensor:
+    """1 / x, and 0 where x is 0."""
+    t = as_tensor(x)
+    return divide_no_nan(as_tensor(1, t.dtype), t)
+
+
+def scalar_mul(scalar: Any, x: Any, name: str | None = None) -> Tensor:
+    """A scalar times a tensor. Raises InvalidArgumentError (also a ValueError) when it is no scalar."""
+    t = as_tensor(x)
+    s = as_tensor(scalar, t.dtype)
+    if s.ndim:
+        fail(ShapeMismatch, f"scalar_mul: Only scalar multiply works, got shape {s.shape}")
+    return _a.multiply(s, t)
+
+
 def log_sigmoid(x: Any, name: str | None = None) -> Tensor:
     """log(sigmoid(x)), exact for large -x."""
     return -softplus(-as_tensor(x))

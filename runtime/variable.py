@@ -15,6 +15,7 @@ import numpy as np
 
 from ..ir.dtypes import DType, as_dtype
 from ..ir.opdef import get
+from ..ir.types import TensorType
 from .context import context, paused, slow_mode, tracing
 from .convert import as_tensor
 from .dispatch import apply_unrecorded, record
@@ -104,6 +105,11 @@ class Variable(Operators):
     def shape(self) -> TensorShape:
         """The shape of the cell."""
         return known_shape(self._data.shape) if self._static_shape is None else self._static_shape
+
+    @property
+    def type(self) -> TensorType:
+        """The dtype and shape of the present value as the IR writes them."""
+        return TensorType(as_dtype(self._data.dtype), self._data.shape)
 
     def get_shape(self) -> TensorShape:
         """The shape of the cell."""
@@ -270,10 +276,7 @@ class Variable(Operators):
         from .ops_scatter import tensor_scatter
 
         with paused():
-            indices = as_tensor(delta.indices)
-            rows = indices.type.shape[0] if indices.ndim else 1
-            column = get("reshape").eager({"shape": (rows, 1)}, indices._data) if type(indices) is Tensor else None
-            places = Tensor(column) if column is not None else indices[..., None]
+            places = as_tensor(delta.indices)[..., None]
             new = tensor_scatter(kind, self._read_unrecorded(), places, as_tensor(delta.values, self.dtype))
         self._store(new)
         return Assigned(self._origin)

@@ -1,0 +1,102 @@
+"""Small public functions that fit nowhere else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..ir.dtypes import float64
+from . import nest
+from .context import name_scope as _name_scope
+from .convert import as_tensor, constant_value
+from .elementwise import tracing
+from .errors import fail
+from .tensor import Array, Tensor
+
+__version__ = "0.1.0"
+
+
+@contextmanager
+def device(device_name: Any) -> Iterator[None]:
+    """Does nothing: everything runs on the CPU."""
+    yield
+
+
+class name_scope:
+    """Prefixes the names of variables made in its `with` block; gives the prefix."""
+
+    def __init__(self, name: str | None = None, default_name: str | None = None, values: Any = None) -> None:
+        if not isinstance(name, str):
+            fail(ValueError, f"name for name_scope must be a string, got {name!r}")
+        self.name = name
+        self._scopes: list[Any] = []
+
+    def __enter__(self) -> str:
+        self._scopes.append(_name_scope(self.name))
+        return str(self._scopes[-1].__enter__())
+
+    def __exit__(self, *exc: Any) -> None:
+        self._scopes.pop().__exit__(*exc)
+
+
+def get_static_value(tensor: Any, partial: bool = False) -> Array | None:
+    """The value as an array where it is known without running anything, else None."""
+    value = constant_value(tensor)
+    return None if value is None or (value.dtype == object and tracing()) else np.array(value)
+
+
+def timestamp(name: str | None = None) -> Tensor:
+    """The seconds since 1970, as a float64."""
+    return as_tensor(time.time(), float64)
+
+
+def map_fn(fn: Callable[..., Any], elems: Any, dtype: Any = None, parallel_iterations: Any = None,
+           back_prop: bool = True, swap_memory: bool = False, infer_shape: bool = True, name: str | None = None,
+           fn_output_signature: Any = None) -> Any:  # fmt: skip
+    """`fn` on each row (of each tensor of a structure), the results stacked."""
+    from .ops_shape import stack, unstack
+
+    flat = [unstack(as_tensor(e)) for e in nest.flatten(elems)]
+    results = [fn(nest.pack_sequence_as(elems, row)) for row in zip(*flat, strict=True)]
+    columns = zip(*(nest.flatten(r) for r in results), strict=True)
+    return nest.pack_sequence_as(results[0], [stack(list(c)) for c in columns])
+
+
+def vectorized_map(fn: Callable[..., Any], elems: Any, fallback_to_while_loop: bool = True, warn: bool = True) -> Any:
+    """`fn` on each row, the results stacked."""
+    return map_fn(fn, elems)
+
+
+def foldl(fn: Callable[..., Any], elems: Any, initializer: Any = None, **kwargs: Any) -> Any:
+    """fn(...fn(fn(initializer, row 0), row 1)...)."""
+    from .ops_shape import unstack
+
+    rows = unstack(as_tensor(elems))
+    total = rows.pop(0) if initializer is None else initializer
+    for row in rows:
+        total = fn(total, row)
+    return total
+
+
+def scan(fn: Callable[..., Any], elems: Any, initializer: Any = None, **kwargs: Any) -> Tensor:
+    """As `foldl`, with all intermediate results stacked."""
+    from .ops_shape import stack, unstack
+
+    rows = unstack(as_tensor(elems))
+    total = rows.pop(0) if initializer is None else initializer
+    found = [total] if initializer is None else []
+    for row in rows:
+        total = fn(total, row)
+        found.append(total)
+    return stack(found)
+
+
+def enable_eager_execution(*args: Any, **kwargs: Any) -> None:
+    """Does nothing: execution is eager already."""
+
+
+enable_v2_behavior = enable_eager_execution
