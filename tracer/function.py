@@ -56,7 +56,10 @@ class Function(NativeCallable):
         self._ir_name = name or name_of(python_function)
         self._options = {"input_signature": input_signature, "reduce_retracing": reduce_retracing}
         self._signature = Signature(python_function, self._ir_name, skip)
-        self._declared = None if input_signature is None else InputSignature(input_signature, self._signature)
+        # the declared types of a method leave `self` out: they belong to the functions of its instances
+        self._unbound = input_signature is not None and not skip and self._signature.names[:1] == ["self"]
+        known = input_signature is not None and not self._unbound
+        self._declared = InputSignature(input_signature, self._signature) if known else None
         self._reduce = reduce_retracing
         self._cache: dict[Key, ConcreteFunction] = {}
         self._general: dict[Key, list[ConcreteFunction]] = {}
@@ -77,6 +80,8 @@ class Function(NativeCallable):
     def _slow_call(self, *args: Any, **kwargs: Any) -> Any:
         if scopes.functions_run_eagerly():
             return self._python(*args, **kwargs)
+        if self._unbound and args:
+            return self.__get__(args[0])(*args[1:], **kwargs)
         values = self._signature.bind(args, kwargs)
         if self._declared is not None:
             values = self._declared.conform(values)
