@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Sequence
 
-from . import ops as _ops  # noqa: F401  fills the op table
 from .control import CALL, FOR, IF, WHILE
 from .dtypes import as_dtype, int32
 from .graph import Attrs, Block, Function, Loc, Op, Value
 from .lexer import Token
 from .literals import build_array, unquote
-from .opdef import OpDef, find
+from .opdef import OpDef
+from .ops import find  # from there, as that module fills the op table
 from .reader import Reader
 from .types import TensorType
 

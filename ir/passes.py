@@ -93,7 +93,7 @@ class Step:
 
 class _PipelineReader(Reader):
     def steps(self) -> list[Step]:
-        found = []
+        found: list[Step] = []
         while self.token.kind != "end":
             if found:
                 self.expect(",")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .attrs import attr_key
-from .builder import Expr, IRBuilder
+from .builder import IRBuilder
 from .control import CALL
 from .elementwise import Elementwise
 from .errors import OpError
@@ -47,7 +47,7 @@ class Match:
         return t
 
 
-Result = Value | Expr | Sequence[Value] | None
+Result = Value | Sequence[Value] | None
 Rule = Callable[["Simplifier", Match], Result]
 RULES: dict[str, list[Rule]] = {}
 
@@ -107,7 +107,7 @@ class Simplifier(IRBuilder):
             found = r(self, m)
             if found is None:
                 continue
-            values = [found.value if isinstance(found, Expr) else found] if not isinstance(found, Sequence) else found
+            values = [found] if isinstance(found, Value) else found
             # A rule may find a value of the right content and another type (a size written otherwise): not usable.
             if tuple(v.type for v in values) == m.types:
                 return list(values)
@@ -139,6 +139,10 @@ class Simplifier(IRBuilder):
         results = [np.asarray(r) for r in (made if isinstance(made, tuple) else (made,))]
         fits = all(r.shape == t.shape and r.dtype == t.dtype.np for r, t in zip(results, m.types, strict=True))
         return results if fits else None
+
+    def value(self, name: str, *xs: Value) -> Value:
+        """The result of an op without attributes."""
+        return self.emit(get(name), xs)[0]
 
     def literal(self, array: Array) -> Value:
         """A constant of exactly this array."""

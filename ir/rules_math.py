@@ -7,7 +7,6 @@ import numpy as np
 from .dtypes import DType
 from .errors import ShapeMismatch
 from .graph import Value
-from .opdef import get
 from .rules import Match, Result, Simplifier, producer, rule
 from .types import TensorType
 
@@ -57,7 +56,7 @@ def add(s: Simplifier, m: Match) -> Result:
         return _kept(s, m, y)
     negated = producer(y, "neg")
     if negated is not None:
-        return s.expr(x) - s.expr(negated.operands[0])
+        return s.value("sub", x, negated.operands[0])
     return None
 
 
@@ -70,10 +69,10 @@ def sub(s: Simplifier, m: Match) -> Result:
     if _is_int(m.type) and x is y:
         return s.fill_value(0, m.type)
     if _is_int(m.type) and s.is_splat(x, 0):
-        return _kept(s, m, (-s.expr(y)).value)
+        return _kept(s, m, s.value("neg", y))
     negated = producer(y, "neg")
     if negated is not None:
-        return s.expr(x) + s.expr(negated.operands[0])
+        return s.value("add", x, negated.operands[0])
     return None
 
 
@@ -84,12 +83,12 @@ def mul(s: Simplifier, m: Match) -> Result:
         if s.is_splat(y, 1):
             return _kept(s, m, x)
         if m.type.dtype.kind in "fi" and s.is_splat(y, -1):
-            return _kept(s, m, (-s.expr(x)).value)
+            return _kept(s, m, s.value("neg", x))
         if _is_int(m.type) and s.is_splat(y, 0):
             return s.fill_value(0, m.type)
     a, b = (producer(x, "neg") for x in m.xs)
     if a is not None and b is not None:
-        return s.expr(a.operands[0]) * s.expr(b.operands[0])
+        return s.value("mul", a.operands[0], b.operands[0])
     return None
 
 
@@ -103,7 +102,7 @@ def div(s: Simplifier, m: Match) -> Result:
     if s.is_splat(y, 1):
         return _kept(s, m, x)
     if s.is_splat(y, -1):
-        return _kept(s, m, (-s.expr(x)).value)
+        return _kept(s, m, s.value("neg", x))
     number = float(c)
     if not np.isfinite(number) or abs(np.frexp(number)[0]) != 0.5:
         return None
@@ -112,7 +111,7 @@ def div(s: Simplifier, m: Match) -> Result:
     tiny = np.finfo(c.dtype).tiny
     if not np.isfinite(inverse) or min(abs(number), abs(float(inverse))) < tiny or float(inverse) * number != 1.0:
         return None
-    return s.expr(x) * s.expr(s.literal(inverse))
+    return s.value("mul", x, s.literal(inverse))
 
 
 @rule("pow")
@@ -122,7 +121,7 @@ def power(s: Simplifier, m: Match) -> Result:
     if s.is_splat(p, 1):
         return _kept(s, m, x)
     if s.is_splat(p, 2):
-        return _kept(s, m, s.emit(get("square"), [x])[0])
+        return _kept(s, m, s.value("square", x))
     return s.fill_value(1, m.type) if s.is_splat(p, 0) else None
 
 

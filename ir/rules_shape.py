@@ -94,9 +94,11 @@ def reduce_nothing(s: Simplifier, m: Match) -> Result:
     (x,) = m.xs
     if any(x.type.shape[i] != 1 for i in m.attrs["axes"]):
         return None
-    y = s.expr(s.emit(get("reshape"), [x], {"shape": m.type.shape})[0])
+    y = s.emit(get("reshape"), [x], {"shape": m.type.shape})[0]
     sums = m.kind.name == "reduce_sum" and m.type.dtype.kind in "fc"
-    return y + 0.0 if sums else y  # a sum starts from 0.0, so that of -0.0 alone is 0.0
+    return (
+        s.value("add", y, s.literal(np.zeros((), m.type.dtype.np))) if sums else y
+    )  # a sum starts from 0.0, so that of -0.0 alone is 0.0
 
 
 @rule("reduce_sum", "reduce_max", "reduce_min", "reduce_any", "reduce_all")
@@ -164,7 +166,7 @@ def whole_write(s: Simplifier, m: Match) -> Result:
     whole = len(m.xs) == 2 and all(k == 0 for k in m.attrs["starts"]) and all(k == 1 for k in m.attrs["strides"])
     if not whole or base.type.shape != v.type.shape:
         return None
-    return v if m.kind.name == "update" else s.expr(base) + s.expr(v)
+    return v if m.kind.name == "update" else s.value("add", base, v)
 
 
 @rule("matmul")

@@ -1,4 +1,4 @@
-"""Every pass keeps the meaning of random programs, leaves its input alone, gives valid IR; pipelines; `pullback opt`."""
+"""Every pass keeps the meaning of random programs, leaves its input alone, gives valid IR. `pullback opt`."""
 
 from __future__ import annotations
 

@@ -149,7 +149,8 @@ def test_sizes_are_bound_by_plain_dimensions_of_parameters() -> None:
 def test_callees_are_checked_with_their_signature() -> None:
     text = (
         "func @f(%x: f32[n, 3]) -> f32[3] {\n  %0 = call @g(%x) : f32[3]\n  return %0\n}\n"
-        "func @g(%x: f32[a, b]) -> f32[b] {\n  %0 = reduce_sum %x {axes = [0], keepdims = false} : f32[b]\n  return %0\n}"
+        "func @g(%x: f32[a, b]) -> f32[b] {\n  %0 = reduce_sum %x {axes = [0], keepdims = false} : f32[b]\n"
+        "  return %0\n}"
     )
     verify(parse(text))
     with pytest.raises(VerifyError, match=r"results have types f32\[n\], but it gives f32\[3\]"):
