@@ -67,8 +67,8 @@ class Format:
 
     @property
     def tiny(self) -> float:
-        """Odd functions with slope 1 equal their argument to within half a unit up to here."""
-        return float(2.0 ** -(self.mantissa // 2 + 2))
+        """Up to here x + O(x^2) rounds to x."""
+        return float(2.0 ** -(self.mantissa + 3))
 
     @property
     def smallest_normal(self) -> float:

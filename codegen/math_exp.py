@@ -77,7 +77,7 @@ def expm1(em: Emitter, x: Reg) -> Reg:
     a = _reduce(em, f, em.maximum(f.expm1_floor, em.minimum(f.exp_range[1], x)))
     s = power_of_two(em, f, a.n, -1)  # half of 2**n: 2**n itself may overflow where the result does not
     y = em.fma(s, exp_tail(em, f, a), em.fma(s, a.r, em.fsub(s, 0.5)))
-    return em.select(em.compare("olt", em.fabs(x), f.tiny**2), x, em.fadd(y, y))
+    return em.select(em.compare("olt", em.fabs(x), f.tiny), x, em.fadd(y, y))
 
 
 def _expm1_pair(em: Emitter, f: Format, x: Reg) -> Pair:
@@ -126,7 +126,7 @@ def sinh(em: Emitter, x: Reg) -> Reg:
     minus, plus, r, s, c = _sinh_cosh(em, f, a)
     high, error = exact_fma_error(em, plus, r, minus)
     y = em.fadd(high, em.fma(plus, s, em.fma(minus, c, error)))
-    return em.copysign(em.select(em.compare("olt", a, f.tiny**2), a, em.fadd(y, y)), x)
+    return em.copysign(em.select(em.compare("olt", a, f.tiny), a, em.fadd(y, y)), x)
 
 
 def cosh(em: Emitter, x: Reg) -> Reg:

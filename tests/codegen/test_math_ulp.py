@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from .elementwise_kernel import NUMPY, Kernel
-from .ulp import EXACT, errors, sweep
 
 from pullback.codegen.math_table import MATH
 from pullback.codegen.scalar import lower
+
+from .elementwise_kernel import NUMPY, Kernel
+from .ulp import EXACT, errors, sweep
 
 # Found maxima are below 1.6; the bound is 2.
 BOUND = 2.0

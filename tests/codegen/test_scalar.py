@@ -230,9 +230,12 @@ TARGETS = [
 def test_no_op_calls_a_library_on_any_target(triple: str, cpu: str, features: str, fma: bool, lanes: int) -> None:
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    target = llvm.Target.from_triple(triple)
+    try:
+        target = llvm.Target.from_triple(triple)
+    except RuntimeError:
+        pytest.skip(f"this LLVM was built without the backend of {triple}")
     machine = target.create_target_machine(cpu=cpu, features=features, reloc="pic", codemodel="small")
-    for (op, kind), dtype in ((key, d) for key in OPS for d in KIND_DTYPES[key[1]]):
+    for op, dtype in ((op, d) for op, kind in OPS for d in KIND_DTYPES[kind]):
         for width in (0, lanes):
             text = _loop_of(op, dtype, width, fma)
             module = llvm.parse_assembly(text)
