@@ -40,7 +40,7 @@ def relu6(x: Any) -> Tensor:
 def elu(x: Any, alpha: float = 1.0) -> Tensor:
     """x where positive, alpha * (exp(x) - 1) elsewhere (Clevert et al. 2015)."""
     x = convert_to_tensor(x)
-    y = nn.elu(x)
+    y: Tensor = nn.elu(x)
     return y if alpha == 1.0 else where(x > 0.0, y, alpha * y)
 
 
@@ -51,13 +51,14 @@ def selu(x: Any) -> Tensor:
 
 def softplus(x: Any) -> Tensor:
     """log(1 + exp(x)), without overflow."""
-    return nn.softplus(convert_to_tensor(x))
+    y: Tensor = nn.softplus(convert_to_tensor(x))
+    return y
 
 
 def softsign(x: Any) -> Tensor:
     """x / (1 + |x|)."""
-    x = convert_to_tensor(x)
-    return x / (1.0 + abs(x))
+    t = convert_to_tensor(x)
+    return t / (1.0 + abs(t))
 
 
 def exponential(x: Any) -> Tensor:
@@ -67,14 +68,14 @@ def exponential(x: Any) -> Tensor:
 
 def silu(x: Any) -> Tensor:
     """x * sigmoid(x), also called swish."""
-    x = convert_to_tensor(x)
-    return x * sigmoid(x)
+    t = convert_to_tensor(x)
+    return t * sigmoid(t)
 
 
 def mish(x: Any) -> Tensor:
     """x * tanh(softplus(x)) (Misra 2019)."""
-    x = convert_to_tensor(x)
-    return x * tanh(nn.softplus(x))
+    t = convert_to_tensor(x)
+    return t * tanh(nn.softplus(t))
 
 
 def hard_sigmoid(x: Any) -> Tensor:
@@ -89,12 +90,14 @@ def hard_tanh(x: Any) -> Tensor:
 
 def softmax(x: Any, axis: int = -1) -> Tensor:
     """exp(x) normalised to sum 1 along `axis`."""
-    return nn.softmax(convert_to_tensor(x), axis=axis)
+    y: Tensor = nn.softmax(convert_to_tensor(x), axis=axis)
+    return y
 
 
 def log_softmax(x: Any, axis: int = -1) -> Tensor:
     """log(softmax(x)) along `axis`, computed without cancellation."""
-    return nn.log_softmax(convert_to_tensor(x), axis=axis)
+    y: Tensor = nn.log_softmax(convert_to_tensor(x), axis=axis)
+    return y
 
 
 swish = silu

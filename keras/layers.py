@@ -70,7 +70,7 @@ class Dense(Layer):
                 f"found ndim={len(input_shape)}. Full shape received: {input_shape}"
             )
         super().ensure_built(input_shape)
-        features = int(self.kernel.shape[0])
+        features = self.kernel.shape[0]
         if input_shape[-1] is not None and int(input_shape[-1]) != features:
             raise ValueError(
                 f'Input 0 of layer "{self.name}" is incompatible with the layer: expected axis -1 of input shape to '

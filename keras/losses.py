@@ -19,6 +19,7 @@ from .. import (
     nn,
     reduce_mean,
     reduce_sum,
+    shape,
     size,
     square,
     squeeze,
@@ -103,13 +104,19 @@ def binary_crossentropy(
     return reduce_mean(losses, axis=axis)
 
 
+def number_of(p: Tensor, axis: int) -> Any:
+    """The number of classes along an axis, which may be known only when the compiled function runs."""
+    count = p.shape[axis]
+    return cast(shape(p)[axis], p.dtype) if count is None else count
+
+
 def categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
 ) -> Tensor:
     """-sum of t log(p) over `axis`, the classes; probabilities are scaled to sum 1 first."""
     t, p = prepare(y_true, y_pred)
     if label_smoothing:
-        t = t * (1.0 - label_smoothing) + label_smoothing / int(p.shape[axis])
+        t = t * (1.0 - label_smoothing) + label_smoothing / number_of(p, axis)
     if from_logits:
         return -reduce_sum(t * nn.log_softmax(p, axis=axis), axis=axis)
     p = clip_by_value(p / reduce_sum(p, axis=axis, keepdims=True), EPSILON, 1.0 - EPSILON)
@@ -124,7 +131,8 @@ def sparse_categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool 
         labels = squeeze(labels, axis=-1)
     labels = labels if labels.dtype.is_integer else cast(labels, "int64")
     logits = p if from_logits else log(clip_by_value(p, EPSILON, 1.0 - EPSILON))
-    return nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    losses: Tensor = nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    return losses
 
 
 mse = MSE = mean_squared_error
@@ -167,7 +175,8 @@ class Loss:
         if self.reduction == "sum":
             return total
         if self.reduction == "mean_with_sample_weight" and weights is not None:
-            return math.divide_no_nan(total, reduce_sum(weights))
+            mean: Tensor = math.divide_no_nan(total, reduce_sum(weights))
+            return mean
         return total / cast(size(losses), losses.dtype)
 
 

@@ -104,7 +104,8 @@ class Mean(Metric):
         self.count.assign_add(cast(size(values), "float32") if weights is None else reduce_sum(weights))
 
     def result(self) -> Tensor:
-        return math.divide_no_nan(self.total.read_value(), self.count.read_value())
+        mean: Tensor = math.divide_no_nan(self.total.read_value(), self.count.read_value())
+        return mean
 
 
 class MeanOfFunction(Mean):

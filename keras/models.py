@@ -76,6 +76,7 @@ class Sequential(Model):
         self.built = True                            # the layers build themselves as the call reaches them
 
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
+        outputs: Any = inputs
         for layer in self._chain:
-            inputs = layer(inputs, training=training)
-        return inputs
+            outputs = layer(outputs, training=training)
+        return outputs  # type: ignore[no-any-return]
