@@ -1,8 +1,8 @@
 """Argument lists as text, for the command line and `inspect`: `f32[100], f32[n, 3], scale=2.0, (f32[], i32[2])`.
 
-    list  = [ item { "," item } ] ;     item  = [ name "=" ] value ;
-    value = type | "(" list ")" | "[" list "]" | a Python literal ;
-    type  = dtype "[" [ dim { "," dim } ] "]" | dtype ;      dim: a number or a name, which stands for any size
+list  = [ item { "," item } ] ;     item  = [ name "=" ] value ;
+value = type | "(" list ")" | "[" list "]" | a Python literal ;
+type  = dtype "[" [ dim { "," dim } ] "]" | dtype ;      dim: a number or a name, which stands for any size
 """
 
 from __future__ import annotations

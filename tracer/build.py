@@ -21,7 +21,7 @@ from .structure import Structure, describe, flatten, rebuild
 from .symbolic import SymbolicTensor
 from .trace import Trace
 
-Pattern = tuple[int | None | Any, ...]
+Pattern = tuple[Any, ...]
 _LETTERS = ("n", "m", "k", "p", "q", "r", "s")
 
 

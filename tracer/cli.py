@@ -1,7 +1,7 @@
 """The command line: `pullback dump`, `pullback opt`, `pullback doctor`, `pullback --version`.
 
-Wrong input gives one line on stderr and exit code 2. Text is coloured on a terminal, plain in a pipe or when NO_COLOR is
-set.
+Wrong input gives one line on stderr and exit code 2. Text is coloured on a terminal, plain in a pipe or when NO_COLOR
+is set.
 """
 
 from __future__ import annotations
@@ -136,7 +136,9 @@ def _opt(args: argparse.Namespace, color: bool) -> str:
     except ParseError as e:
         raise CommandError(f"opt: -p {args.passes}: {first_line(e, with_type=False)}") from None
     try:
-        made = run_pipeline(_read(args.file), args.passes, not args.no_verify, changed if args.print_after_change else None)
+        made = run_pipeline(
+            _read(args.file), args.passes, not args.no_verify, changed if args.print_after_change else None
+        )
     except (ParseError, VerifyError, ValueError, OpError, NoGradient) as e:
         raise CommandError(f"opt: {args.file}: {first_line(e, with_type=False)}") from None
     text = "".join(shown) + made

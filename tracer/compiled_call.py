@@ -39,9 +39,7 @@ class CompiledOp(OpDef):
 
     summary = "Call of a compiled function."
 
-    def __init__(
-        self, fn: Function, donate: Mapping[int, int] | None = None, n_outputs: int | None = None
-    ) -> None:
+    def __init__(self, fn: Function, donate: Mapping[int, int] | None = None, n_outputs: int | None = None) -> None:
         self.fn = fn
         self.name = fn.name
         self.n_outputs = len(fn.results) if n_outputs is None else n_outputs
@@ -138,7 +136,7 @@ class CompiledOp(OpDef):
 
 @dataclass(frozen=True, slots=True)
 class Backward:
-    """A backward part: `op` gives a cotangent per operand that `needs` marks; where `connected` is false it means none."""
+    """A backward part: `op` gives a cotangent per operand that `needs` marks, without meaning where not `connected`."""
 
     op: CompiledOp
     needs: Mask

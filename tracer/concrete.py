@@ -1,4 +1,4 @@
-"""One trace of a function, ready to be called: the IR, what its parameters and results stand for, the code made from it.
+"""One trace of a function, ready to be called: the IR, what its parameters and results stand for, its code.
 
 The parameters are the call's tensors, then captured tensors, then variables; the results are the outputs, then the new
 values of assigned variables. For plain calls, small captured tensors are constants of the code; under a tape they
@@ -36,12 +36,17 @@ class ConcreteFunction:
 
     Attributes:
       name: the name in the IR. ir: the IR function. variables, captured_inputs: what it takes from outside.
-      assigned: the numbers (among variables) of those it assigns. scope: the enclosing trace that it belongs to, if any.
+      assigned: the numbers (among variables) of those it assigns. scope: the enclosing trace it belongs to, if any.
       line: the user's line of the call that it was made for. reason: why it was made.
     """
 
     def __init__(
-        self, trace: Trace, outputs: Sequence[Tensor], structure: Structure, values: tuple[Any, ...], names: Sequence[str]
+        self,
+        trace: Trace,
+        outputs: Sequence[Tensor],
+        structure: Structure,
+        values: tuple[Any, ...],
+        names: Sequence[str],
     ) -> None:
         self.name = trace.name
         self.structure = structure
@@ -240,5 +245,3 @@ def with_constants(fn: Function, constants: Mapping[int, Array]) -> Function:
             mapping[p] = body.add_param(p.type, p.name)
     body.ops += [clone_op(op, mapping) for op in fn.body.ops]
     return Function(fn.name, body)
-
-

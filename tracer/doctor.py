@@ -27,7 +27,14 @@ def rows() -> list[tuple[str, str]]:
         ("python", f"{platform.python_version()} ({platform.python_implementation()}, {sys.platform})"),
         ("numpy", np.__version__),
     ]
-    return [*out, *_llvm(), ("BLAS", _blas()), ("native entry", _native()), ("object cache", _CACHE), ("threads", _threads())]
+    return [
+        *out,
+        *_llvm(),
+        ("BLAS", _blas()),
+        ("native entry", _native()),
+        ("object cache", _CACHE),
+        ("threads", _threads()),
+    ]
 
 
 _CACHE = "none: functions are compiled anew in each process"

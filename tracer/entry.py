@@ -39,8 +39,8 @@ class Plain:
     """A trace as plain calls see it: no tape, no trace, only tensors in and tensors out. Called with the tensors.
 
     Attributes:
-      op: the function on arrays. passed: captured tensors, parameters behind the call's tensors. variables: behind those.
-      assigned: the numbers of the variables whose new values are the results behind the outputs.
+      op: the function on arrays. passed: captured tensors, parameters behind the call's tensors. variables: behind
+        those. assigned: the numbers of the variables whose new values are the results behind the outputs.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Plain:
         return self.structure.pack([Tensor(a) for a in outs[: self.n_outputs]])
 
     def entry(self, args: Sequence[Any], leaves: Sequence[Tensor], fallback: Callable[..., Any]) -> Any:
-        """A native callable for arguments like these (tensors, and constants told by identity); None if there is none."""
+        """A native callable for arguments like these (tensors, and constants told by identity), or None."""
         arrays = self.arrays(leaves)
         compiled = self.op.executable(arrays)
         if layout() is None or not isinstance(compiled, Compiled):

@@ -59,7 +59,9 @@ class Compiled:
             nargs=len(params), params=tuple(params), results=tuple(results), returns=(), structure="none",
             scratch=code.scratch_bytes, name="main",
         )  # fmt: skip
-        self.run: Callable[[Sequence[Array]], list[Array]] = DirectCall(code.library, spec, on_error=raiser(code)).run_flat
+        self.run: Callable[[Sequence[Array]], list[Array]] = DirectCall(
+            code.library, spec, on_error=raiser(code)
+        ).run_flat
 
 
 def raiser(code: Any) -> Callable[[int], Any]:

@@ -81,7 +81,9 @@ def summarise(value: Any, name: str, into: dict[str, str]) -> None:
         into[name] = f"{value.dtype.short}[{', '.join('None' if d is None else str(d) for d in value.dims)}]"
         return
     if is_leaf(value):
-        into[name] = str(type_of_leaf(value)) if isinstance(value, SymbolicTensor) or hasattr(value, "_data") else "array"
+        into[name] = (
+            str(type_of_leaf(value)) if isinstance(value, SymbolicTensor) or hasattr(value, "_data") else "array"
+        )
         return
     structure, items = (None, []) if value is None else describe(value)
     if structure is None or not items:

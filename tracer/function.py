@@ -120,9 +120,7 @@ class Function(NativeCallable):
     def _make(self, key: Key, bones: Key, values: tuple[Any, ...], leaves: Sequence[Any]) -> ConcreteFunction:
         patterns, generalised = self._choose_patterns(key, bones)
         line = user_location()
-        concrete = build(
-            self._python, self._ir_name, self._signature, values, leaves, patterns, self._may_create
-        )
+        concrete = build(self._python, self._ir_name, self._signature, values, leaves, patterns, self._may_create)
         self._may_create = False
         record = self._history.add(line, values, self._signature.names, generalised)
         concrete.line, concrete.reason = line, record.reason
@@ -349,11 +347,8 @@ def function(
     reduce = bool(reduce_retracing or experimental_relax_shapes)
 
     def decorate(f: Callable[..., Any]) -> Function:
-        if isinstance(f, Function):
-            f = f.python_function
-        elif isinstance(f, BoundFunction):
-            f = f.python_function
-        return Function(f, input_signature, reduce)
+        python = f.python_function if isinstance(f, (Function, BoundFunction)) else f
+        return Function(python, input_signature, reduce)
 
     return decorate if func is None else decorate(func)
 

@@ -49,9 +49,14 @@ def gradients(
     sources = [_source(trace, x) for x in flatten(xs)]
     stops = {_source(trace, t) for t in flatten(stop_gradients)} if stop_gradients is not None else set()
     zero = UnconnectedGradients(unconnected_gradients) is UnconnectedGradients.ZERO
-    seeds = [(trace.value_of(y), trace.value_of(_seed(y, ct))) for y, ct in zip(targets, cts, strict=True) if _carries(y)]
+    seeds = [
+        (trace.value_of(y), trace.value_of(_seed(y, ct))) for y, ct in zip(targets, cts, strict=True) if _carries(y)
+    ]
     found = _reverse(trace, seeds, sources, stops)
-    return [EAGER.zeros_like(SymbolicTensor(v, trace)) if g is None and zero else g for v, g in zip(sources, found, strict=True)]
+    return [
+        EAGER.zeros_like(SymbolicTensor(v, trace)) if g is None and zero else g
+        for v, g in zip(sources, found, strict=True)
+    ]
 
 
 def _source(trace: Trace, x: Any) -> Value:
@@ -74,7 +79,7 @@ class _Kept(dict[Value, Any]):
     def __init__(self) -> None:
         self.final: dict[Value, Any] = {}
 
-    def pop(self, key: Value, default: Any = None) -> Any:  # type: ignore[override]
+    def pop(self, key: Value, default: Any = None) -> Any:
         """As dict.pop."""
         taken = super().pop(key, default)
         if taken is not None:
@@ -82,7 +87,9 @@ class _Kept(dict[Value, Any]):
         return taken
 
 
-def _reverse(trace: Trace, seeds: list[tuple[Value, Value]], sources: list[Value], stops: set[Value]) -> list[Tensor | None]:
+def _reverse(
+    trace: Trace, seeds: list[tuple[Value, Value]], sources: list[Value], stops: set[Value]
+) -> list[Tensor | None]:
     """Writes the backward ops behind those of the trace."""
     ops = [op for op in trace.function.body.ops if not stops.intersection(op.results)]
     loc = user_location()

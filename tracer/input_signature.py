@@ -52,7 +52,9 @@ class InputSignature:
                     f"found {count + len(values[count])} arguments"
                 )
             name = self.signature.varargs
-            out[count] = tuple(self._match(s, v, f"{name}_{k}") for k, (s, v) in enumerate(zip(extra, values[count], strict=True)))
+            out[count] = tuple(
+                self._match(s, v, f"{name}_{k}") for k, (s, v) in enumerate(zip(extra, values[count], strict=True))
+            )
         return tuple(out)
 
     def leaf_dims(self) -> list[tuple[int | None, ...]]:
@@ -79,7 +81,11 @@ class InputSignature:
                 raise self._refuse(name, spec, repr(value))
             return value
         try:
-            tensor = value if isinstance(value, Tensor) else as_tensor(value, None if hasattr(value, "_as_tensor") else spec.dtype)
+            tensor = (
+                value
+                if isinstance(value, Tensor)
+                else as_tensor(value, None if hasattr(value, "_as_tensor") else spec.dtype)
+            )
         except (TypeError, ValueError) as e:
             raise self._refuse(name, spec, f"{value!r} ({e})") from None
         if tensor.dtype != spec.dtype or not spec.shape.is_compatible_with(tensor.shape):

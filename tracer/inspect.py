@@ -1,7 +1,7 @@
 """A function at each stage of its way to machine code, as text: what `fn.inspect` and `pullback dump` show.
 
-    trace    what the tracer recorded              opt   after the passes that the code generator asks for
-    grad     the function's gradient, simplified   kernels, llvm, asm   what the code generator makes of it
+trace    what the tracer recorded              opt   after the passes that the code generator asks for
+grad     the function's gradient, simplified   kernels, llvm, asm   what the code generator makes of it
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ def _ir_text(fn: Function, color: bool) -> str:
 def _code(fn: Function, donate: Mapping[int, int], stage: str) -> str:
     if not fn.is_static:
         sizes = sorted({s for t in fn.param_types for d in t.shape if isinstance(d, Dim) for s in d.symbols})
-        raise ValueError(f"the stage {stage!r} needs sizes as numbers, found {', '.join(sizes)}: give for example f32[100]")
+        raise ValueError(
+            f"the stage {stage!r} needs sizes as numbers, found {', '.join(sizes)}: give for example f32[100]"
+        )
     made: Any = executable(fn, (), donate)
     if isinstance(made, Interpreted):
         return f"# no machine code: {made.why}\n# the interpreter runs this function\n{print_function(made.fn)}"

@@ -21,7 +21,9 @@ class CommandError(Exception):
 def first_line(e: BaseException, with_type: bool = True) -> str:
     """An error as one line, with the line of the user's file where it happened."""
     text = next((part.strip() for part in str(e).splitlines() if part.strip()), "")
-    frames = [f for f in traceback.extract_tb(e.__traceback__) if not is_ours(f.filename) and os.path.isfile(f.filename)]
+    frames = [
+        f for f in traceback.extract_tb(e.__traceback__) if not is_ours(f.filename) and os.path.isfile(f.filename)
+    ]
     here = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     where = f" ({here})" if here and with_type and os.path.basename(here) not in text else ""
     return (f"{type(e).__name__}: {text}" if with_type else text) + where
@@ -41,7 +43,11 @@ def load_function(target: str) -> Function:
     found: Any = _run_file(file)
     for part in name.split("."):
         if not hasattr(found, part):
-            have = sorted(k for k, v in vars(found).items() if callable(v) and not k.startswith("_")) if vars(found) else []
+            have = (
+                sorted(k for k, v in vars(found).items() if callable(v) and not k.startswith("_"))
+                if vars(found)
+                else []
+            )
             raise CommandError(f"{file} has no function '{name}'; it has {', '.join(have) or 'none'}")
         found = getattr(found, part)
     if isinstance(found, BoundFunction):

@@ -54,7 +54,9 @@ class MethodTable:
 
         try:
             ref = weakref.ref(instance, drop)
-        except TypeError:  # an object that cannot be referred to weakly, such as a named tuple, lives as long as its class
+        except (
+            TypeError
+        ):  # an object that cannot be referred to weakly, such as a named tuple, lives as long as its class
             bound = make(function.python_function.__get__(instance), skip=0, **function._options)
             self._strong[key] = (instance, bound)
             return bound

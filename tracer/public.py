@@ -12,7 +12,7 @@ from ..runtime.nest import flatten
 from .concrete import ConcreteFunction
 from .function import Function, function
 from .gradients import gradients
-from .scopes import executing_eagerly, functions_run_eagerly, init_scope, inside_function, run_functions_eagerly
+from .scopes import executing_eagerly, init_scope, inside_function
 from .spec import TensorSpec
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -25,7 +25,7 @@ def control_dependencies(control_inputs: Sequence[Any] | None) -> Iterator[None]
 
 
 def group(*inputs: Any, name: str | None = None) -> None:
-    """Nothing: what its arguments do is done, in the order of the program. Raises TypeError for something that is no tensor."""
+    """Nothing: what its arguments do is done in the order of the program. Raises ValueError for what is no tensor."""
     for x in flatten(list(inputs)):
         if x is not None and not is_tensor(x):
             as_tensor(x)
@@ -40,12 +40,6 @@ def do_not_convert(func: _F | None = None) -> Any:
     return (lambda f: f) if func is None else func
 
 
-config = SimpleNamespace(
-    run_functions_eagerly=run_functions_eagerly,
-    experimental_run_functions_eagerly=run_functions_eagerly,
-    functions_run_eagerly=functions_run_eagerly,
-    experimental_functions_run_eagerly=functions_run_eagerly,
-)
 autograph = SimpleNamespace(experimental=SimpleNamespace(do_not_convert=do_not_convert))
 
 __all__ = [
@@ -53,7 +47,6 @@ __all__ = [
     "Function",
     "TensorSpec",
     "autograph",
-    "config",
     "control_dependencies",
     "executing_eagerly",
     "function",

@@ -59,7 +59,7 @@ class Signature:
         return tuple(bound.arguments.values())
 
     def defaults_after(self, n: int) -> Values | None:
-        """The defaults that a call with `n` positional arguments uses; None where the parameters are not that simple."""
+        """The defaults that a call with `n` positional arguments uses; None where parameters are not that simple."""
         return self._defaults[n:] if self.simple else None
 
     def call_arguments(self, values: Values) -> tuple[Values, dict[str, Any]]:

@@ -25,9 +25,7 @@ class TensorSpec:
         self.dtype: DType = as_dtype(dtype)
         self.name = name
         if self.shape.rank is None:
-            raise ValueError(
-                f"TensorSpec(shape={shape}): the number of dimensions must be known; write [None] * rank for unknown sizes"
-            )
+            raise ValueError(f"TensorSpec(shape={shape}): the number of dimensions must be known; write [None] * rank")
         self._dims: tuple[Any, ...] = tuple(shape) if named else tuple(self.shape.as_list())
 
     @property

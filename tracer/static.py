@@ -19,7 +19,20 @@ Array = np.ndarray[Any, Any]
 FOLD_LIMIT = 64
 
 _SIZES_AS_IS = frozenset(
-    ("add", "sub", "mul", "neg", "slice", "reshape", "concat", "broadcast_to", "transpose", "reverse", "gather", "identity")
+    (
+        "add",
+        "sub",
+        "mul",
+        "neg",
+        "slice",
+        "reshape",
+        "concat",
+        "broadcast_to",
+        "transpose",
+        "reverse",
+        "gather",
+        "identity",
+    )
 )
 
 

@@ -17,15 +17,15 @@ from ..ir.graph import Loc, Value
 from ..ir.types import TensorType
 from ..runtime.errors import InaccessibleTensorError, OperatorNotAllowedInGraphError
 from ..runtime.location import at
-from ..runtime.tensor_shape import TensorShape, known_shape
 from ..runtime.tensor import Tensor
+from ..runtime.tensor_shape import TensorShape, known_shape
 
 if TYPE_CHECKING:
     from .trace import Trace
 
 
 class LeakedTensor(InaccessibleTensorError, TypeMismatch):
-    """A tensor of a finished (or another) trace was used: TensorFlow raises a ValueError or a TypeError, by the place."""
+    """A tensor of a finished or another trace was used: TensorFlow raises ValueError or TypeError, by the place."""
 
 
 class SymbolicTensor(Tensor):
@@ -75,7 +75,7 @@ class SymbolicTensor(Tensor):
         return self.shape
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # type: ignore[override]  # eager tensors have none
         """The name of the value in the IR, or a generic one."""
         return f"{self.value.name or 'tensor'}:0"
 
@@ -114,7 +114,7 @@ class SymbolicTensor(Tensor):
         )
 
     @property
-    def numpy(self) -> NoReturn:  # type: ignore[override]
+    def numpy(self) -> NoReturn:
         """Not available: the value is not known yet. Raises AttributeError, as TensorFlow does."""
         raise AttributeError("numpy")  # goes on to __getattr__, where the text is
 

@@ -1,9 +1,9 @@
 """A running trace: public ops called by the user's Python become ops of an IR function.
 
 What the Python reads from outside becomes a parameter: eager tensors (captures), tensors of an enclosing trace, and
-variables. A variable's value is an SSA value that assignments replace; the last one is a result of the function. Each op
-gets the user's line. Small values that are known while tracing (constants, shapes) are carried along, so that they may
-serve as axes, shapes and sizes; a size that is a symbol stays one there.
+variables. A variable's value is an SSA value that assignments replace; the last one is a result of the function. Each
+op gets the user's line. Small values that are known while tracing (constants, shapes) are carried along, so that they
+may serve as axes, shapes and sizes; a size that is a symbol stays one there.
 
 Sizes that the trace keeps symbolic may have to be equal for an op to make sense. The trace then lets the sizes of the
 call at hand decide: equal ones become one symbol, others become numbers. The function serves calls that fit.
@@ -25,7 +25,7 @@ from ..ir.graph import Function, Op, Value
 from ..ir.infer import SymbolicShapes
 from ..ir.opdef import OpDef, get
 from ..ir.types import TensorType, type_of_array
-from ..runtime.location import user_location
+from ..runtime.location import at, user_location
 from ..runtime.tensor import Tensor, wrap
 from ..runtime.variable import Variable
 from .static import FOLD_LIMIT, fold
@@ -90,7 +90,7 @@ class Trace:
         return self.emit(get("constant"), (), {"value": value})[0]
 
     def read_variable(self, variable: Variable) -> Tensor:
-        """The variable's value at this point of the program; a new tensor each time, so that tapes can tell reads apart."""
+        """The variable's value at this point of the program; a new tensor each time, so that tapes tell reads apart."""
         return SymbolicTensor(self._state(variable).current, self, None, user_location())
 
     def assign_variable(self, variable: Variable, value: Tensor) -> None:
@@ -105,12 +105,11 @@ class Trace:
         Raises:
           ValueError: when it is not the function's first trace, or the value depends on the function's arguments.
         """
-        line = user_location() or "<unknown line>"
         if not self.may_create:
             raise ValueError(
-                f"{line}: '{self.name}' tried to create a Variable on a call that is not its first. A compiled function "
-                "may create variables only the first time it is traced: create the Variable outside of the function, "
-                "or keep it (`if self.v is None: self.v = pb.Variable(...)`)"
+                f"'{self.name}' tried to create a Variable on a call that is not its first. A compiled function may "
+                "create variables only the first time that it is traced: create the Variable outside of the function, "
+                f"or keep it (`if self.v is None: self.v = pb.Variable(...)`){at()}"
             )
         self.created.append(weakref.ref(variable))
         if not isinstance(initial, SymbolicTensor):
@@ -183,7 +182,7 @@ class Trace:
             t = t.outer
 
     def static_of(self, x: Tensor) -> Any:
-        """What is known of a tensor's value while tracing: a small array, whose entries may be symbolic sizes, or None."""
+        """What is known of a tensor's value while tracing: a small array (entries may be symbolic sizes), or None."""
         if isinstance(x, SymbolicTensor):
             static = x.static
             if static is not None and self.sizes and static.dtype == object:
@@ -229,15 +228,17 @@ class Trace:
 
     def _depends(self) -> ValueError:
         return ValueError(
-            f"{user_location()}: the initial value of a Variable made in '{self.name}' depends on the function's "
-            "arguments; give a value that is known when the function is traced, such as pb.zeros(shape)"
+            f"the initial value of a Variable made in '{self.name}' depends on the function's arguments; give a value "
+            f"that is known when the function is traced, such as pb.zeros(shape){at()}"
         )
 
     # ------------------------------------------------------------ symbolic sizes
     def _decide(self, symbols: frozenset[str]) -> bool:
-        """Lets the sizes of the call at hand settle what the symbols have to do with each other; False when it cannot."""
+        """Lets the sizes of the call at hand settle how the symbols relate to each other; False when it cannot."""
         order = list(self.hints)
-        open_symbols = sorted(symbols - self.sizes.keys(), key=lambda s: (order.index(s) if s in order else len(order), s))
+        open_symbols = sorted(
+            symbols - self.sizes.keys(), key=lambda s: (order.index(s) if s in order else len(order), s)
+        )
         known = {s: self.hints[s] for s in open_symbols if s in self.hints}
         new: dict[str, DimLike] = {}
         first: dict[int, str] = {}

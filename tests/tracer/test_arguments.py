@@ -23,8 +23,8 @@ class Thing:
 
 
 DIFFERENT = [
-    1, 2, 1.0, True, "1", b"1", None, 1j, 0.0, -0.0, math.nan, math.inf, [1], (1,), {"a": 1}, {"b": 1}, [1, [2]], [[1], 2],
-    range(3), slice(1, 2), slice(1, 3), ..., Thing(), Thing(), Thing, len,
+    1, 2, 1.0, True, "1", b"1", None, 1j, 0.0, -0.0, math.nan, math.inf, [1], (1,), {"a": 1}, {"b": 1}, [1, [2]],
+    [[1], 2], range(3), slice(1, 2), slice(1, 3), ..., Thing(), Thing(), Thing, len,
     np.zeros(3, np.float32), np.zeros(3, np.float64), np.zeros((3, 1), np.float32), np.float32(1), np.int32(1),
     TensorSpec([None]), TensorSpec([symbol("n")]),
 ]  # fmt: skip

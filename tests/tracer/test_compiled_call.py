@@ -10,7 +10,6 @@ import pytest
 
 import pullback as pb
 from pullback.tracer.compiled_call import CompiledOp, Pair
-from pullback.tracer.public import TensorSpec, function
 
 RNG = np.random.default_rng(3)
 A = RNG.normal(size=(3, 4))
@@ -47,7 +46,7 @@ FUNCTIONS: list[tuple[str, Callable[..., Any], list[Any]]] = [
 
 @pytest.mark.parametrize(("name", "f", "arrays"), FUNCTIONS, ids=[c[0] for c in FUNCTIONS])
 def test_gradient_under_an_eager_tape(name: str, f: Callable[..., Any], arrays: list[Any]) -> None:
-    compiled = function(f)
+    compiled = pb.function(f)
     xs = [pb.constant(a) for a in arrays]
     got = grad(compiled, *xs)
     eager = grad(f, *xs)
@@ -56,15 +55,17 @@ def test_gradient_under_an_eager_tape(name: str, f: Callable[..., Any], arrays: 
             assert g is None
             continue
         np.testing.assert_allclose(g, eager[i], rtol=1e-12)
-        np.testing.assert_allclose(g, finite(lambda *a: float(f(*map(pb.constant, a))), arrays, i), rtol=1e-5, atol=1e-8)
+        np.testing.assert_allclose(
+            g, finite(lambda *a: float(f(*map(pb.constant, a))), arrays, i), rtol=1e-5, atol=1e-8
+        )
 
 
 @pytest.mark.parametrize(("name", "f", "arrays"), FUNCTIONS, ids=[c[0] for c in FUNCTIONS])
 def test_gradient_inside_a_function(name: str, f: Callable[..., Any], arrays: list[Any]) -> None:
-    inner = function(f)
+    inner = pb.function(f)
     xs = [pb.constant(a) for a in arrays]
 
-    @function
+    @pb.function
     def both(*xs: Any) -> Any:
         return [[g for g in grad(k, *xs) if g is not None] for k in (f, inner)]
 
@@ -80,14 +81,14 @@ def derivative(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 @pytest.mark.parametrize("where", ["eager tapes", "inside", "each level compiled"])
 def test_third_derivative(where: str) -> None:
-    f: Callable[[Any], Any] = function(lambda x: pb.sin(x) * x**3)
+    f: Callable[[Any], Any] = pb.function(lambda x: pb.sin(x) * x**3)
     x = np.array([0.3, -1.2, 2.0])
     expected = (-np.cos(x)) * x**3 + 3 * (-np.sin(x)) * 3 * x**2 + 3 * np.cos(x) * 6 * x + np.sin(x) * 6
     if where == "each level compiled":
-        g = function(derivative(function(derivative(function(derivative(f))))))
+        g = pb.function(derivative(pb.function(derivative(pb.function(derivative(f))))))
     else:
         g = derivative(derivative(derivative(f)))
-        g = function(g) if where == "inside" else g
+        g = pb.function(g) if where == "inside" else g
     np.testing.assert_allclose(g(pb.constant(x)), expected, rtol=1e-10)
 
 
@@ -95,8 +96,8 @@ def test_variables_and_captured_tensors() -> None:
     v = pb.Variable([1.0, 2.0])
     small, big = pb.constant(3.0), pb.constant(np.linspace(0, 1, 50, dtype=np.float32))
     unused = pb.Variable(1.0)
-    inner = function(lambda x: x * v * small)
-    outer = function(lambda x: pb.reduce_sum(inner(x) + inner(x * 2.0)) + pb.reduce_sum(big * big))
+    inner = pb.function(lambda x: x * v * small)
+    outer = pb.function(lambda x: pb.reduce_sum(inner(x) + inner(x * 2.0)) + pb.reduce_sum(big * big))
     x = pb.constant([5.0, 7.0])
     with pb.GradientTape() as t:
         t.watch([x, small, big])
@@ -112,7 +113,7 @@ def test_variables_and_captured_tensors() -> None:
 def test_assignments_happen_once_under_a_tape() -> None:
     v = pb.Variable(1.0)
 
-    @function
+    @pb.function
     def f(x: Any) -> Any:
         y = x * v
         v.assign_add(1.0)
@@ -129,7 +130,7 @@ def test_assignments_happen_once_under_a_tape() -> None:
 
 
 def test_only_some_outputs_and_integer_outputs() -> None:
-    @function
+    @pb.function
     def f(x: Any) -> Any:
         return {"a": x * x, "n": pb.cast(x, pb.int32), "b": pb.exp(x)}
 
@@ -143,29 +144,36 @@ def test_only_some_outputs_and_integer_outputs() -> None:
 
 
 def test_output_gradients_and_zero_for_unconnected() -> None:
-    f = function(lambda x, y: (x * 2.0, x + 1.0))
+    f = pb.function(lambda x, y: (x * 2.0, x + 1.0))
     x, y = pb.constant([1.0, 2.0]), pb.constant([3.0])
     with pb.GradientTape() as t:
         t.watch([x, y])
         a, b = f(x, y)
-    gx, gy = t.gradient([a, b], [x, y], output_gradients=[pb.constant([1.0, 10.0]), pb.constant([5.0, 7.0])], unconnected_gradients="zero")
+    gx, gy = t.gradient(
+        [a, b],
+        [x, y],
+        output_gradients=[pb.constant([1.0, 10.0]), pb.constant([5.0, 7.0])],
+        unconnected_gradients="zero",
+    )
     assert gx.numpy().tolist() == [7.0, 27.0]
     assert gy.numpy().tolist() == [0.0]
 
 
 def test_symbolic_sizes_under_a_tape() -> None:
-    f = function(lambda x: pb.reduce_sum(x * x) / pb.cast(pb.shape(x)[0], pb.float32), input_signature=[TensorSpec([None])])
+    f = pb.function(
+        lambda x: pb.reduce_sum(x * x) / pb.cast(pb.shape(x)[0], pb.float32), input_signature=[pb.TensorSpec([None])]
+    )
     for n in (2, 5):
         x = pb.constant(np.arange(n, dtype=np.float32))
         np.testing.assert_allclose(grad(f, x)[0], 2 * np.arange(n) / n, rtol=1e-6)
     assert f.trace_count == 1
-    g = function(lambda x: grad(f, x)[0], input_signature=[TensorSpec([None])])
+    g = pb.function(lambda x: grad(f, x)[0], input_signature=[pb.TensorSpec([None])])
     for n in (3, 4):
         np.testing.assert_allclose(g(pb.ones([n])), np.full(n, 2 / n), rtol=1e-6)
 
 
 def test_one_record_with_a_compiled_backward() -> None:
-    f = function(lambda x: pb.reduce_sum(pb.tanh(pb.sin(x) * 2.0)))
+    f = pb.function(lambda x: pb.reduce_sum(pb.tanh(pb.sin(x) * 2.0)))
     x = pb.constant([0.1, 0.2])
     with pb.GradientTape() as t:
         t.watch(x)
@@ -179,7 +187,7 @@ def test_one_record_with_a_compiled_backward() -> None:
 
 
 def test_not_watched_means_no_record() -> None:
-    f = function(lambda x: x * 2.0)
+    f = pb.function(lambda x: x * 2.0)
     with pb.GradientTape() as t:
         t.watch(pb.constant(1.0))
         f(pb.constant(2.0))
@@ -188,7 +196,7 @@ def test_not_watched_means_no_record() -> None:
 
 def test_tape_watches_variables_of_functions() -> None:
     v, frozen = pb.Variable(2.0), pb.Variable(3.0, trainable=False)
-    f = function(lambda: v * frozen)
+    f = pb.function(lambda: v * frozen)
     with pb.GradientTape() as t:
         y = f()
     assert t.watched_variables() == (v,)
@@ -201,7 +209,7 @@ def test_tape_watches_variables_of_functions() -> None:
 def test_function_with_a_tape_that_is_called_under_a_tape() -> None:
     v = pb.Variable(3.0)
 
-    @function
+    @pb.function
     def slope(x: Any) -> Any:
         with pb.GradientTape() as t:
             t.watch(x)
@@ -217,7 +225,7 @@ def test_function_with_a_tape_that_is_called_under_a_tape() -> None:
 
 
 def test_jacobian_and_persistent_tape() -> None:
-    f = function(lambda x: x * x * pb.reduce_sum(x))
+    f = pb.function(lambda x: x * x * pb.reduce_sum(x))
     x = np.array([1.0, 2.0, 3.0])
     t_x = pb.constant(x)
     with pb.GradientTape(persistent=True) as t:
@@ -232,7 +240,7 @@ def test_effect_is_not_repeated_by_the_backward_part(capsys: pytest.CaptureFixtu
     from pullback.ir.control import PRINT
     from pullback.runtime.dispatch import apply
 
-    @function
+    @pb.function
     def f(x: Any) -> Any:
         apply(PRINT, [x], {"segments": ("x is ", "\n"), "stream": "stdout", "summarize": 3})
         return x * x

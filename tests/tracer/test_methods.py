@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import pullback as pb
-from pullback.tracer.public import TensorSpec, function
 
 
 class Scale:
@@ -19,16 +18,16 @@ class Scale:
         self.k = k
         self.v = pb.Variable(k)
 
-    @function
+    @pb.function
     def call(self, x: Any, extra: float = 0.0) -> Any:
         return x * self.k + self.v + extra
 
-    @function(input_signature=[TensorSpec([None])])
+    @pb.function(input_signature=[pb.TensorSpec([None])])
     def declared(self, x: Any) -> Any:
         return x * self.k
 
     @staticmethod
-    @function
+    @pb.function
     def static(x: Any) -> Any:
         return x + 1.0
 
@@ -100,7 +99,7 @@ def test_instances_without_hash_weakref_or_dict() -> None:
         def __eq__(self, other: object) -> bool:
             return True
 
-        @function
+        @pb.function
         def f(self, x: Any) -> Any:
             return x + float(id(self) == me)
 
@@ -111,7 +110,7 @@ def test_instances_without_hash_weakref_or_dict() -> None:
     class Slotted:
         __slots__ = ("k",)
 
-        @function
+        @pb.function
         def f(self, x: Any) -> Any:
             return x * self.k
 

@@ -36,9 +36,7 @@ def test_arguments_reach_the_function_unchanged(args: tuple[Any, ...], kwargs: d
     assert f(*a, **k) == f(*args, **kwargs)
 
 
-@pytest.mark.parametrize(
-    ("args", "kwargs"), [((), {}), ((1, 2, 3), {}), ((1,), {"c": 1}), ((1,), {"a": 2})]
-)
+@pytest.mark.parametrize(("args", "kwargs"), [((), {}), ((1, 2, 3), {}), ((1,), {"c": 1}), ((1,), {"a": 2})])
 def test_bad_arguments_name_function_and_line(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match=r"g\(a, b=2\): .*\[test_signature.py:\d+\]"):
         Signature(g, "g").bind(args, kwargs)

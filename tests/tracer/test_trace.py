@@ -14,7 +14,6 @@ from pullback.ir.parser import parse
 from pullback.ir.verifier import verify
 from pullback.runtime.context import context
 from pullback.runtime.errors import InaccessibleTensorError, OperatorNotAllowedInGraphError
-from pullback.tracer.public import TensorSpec, function
 
 
 def ir_of(f: Any, *args: Any) -> Any:
@@ -24,12 +23,12 @@ def ir_of(f: Any, *args: Any) -> Any:
 
 
 def test_ops_names_and_lines() -> None:
-    @function
+    @pb.function
     def f(weight: Any, rest: Any) -> Any:
         y = weight * 2.0
         return y + rest["bias"][0]
 
-    fn = ir_of(f, TensorSpec([3]), {"bias": [TensorSpec([3])]})
+    fn = ir_of(f, pb.TensorSpec([3]), {"bias": [pb.TensorSpec([3])]})
     assert [p.name for p in fn.params] == ["weight", "rest_bias_0"]
     assert [op.kind.name for op in fn.body.ops] == ["constant", "mul", "add", "return"]
     lines = [op.loc.line for op in fn.body.ops[:3]]
@@ -39,8 +38,8 @@ def test_ops_names_and_lines() -> None:
 
 
 def test_printed_trace_parses_back() -> None:
-    f = function(lambda x, y: pb.reduce_sum(pb.sin(x) * y[::2]))
-    text = str(ir_of(f, TensorSpec([4]), TensorSpec([8])))
+    f = pb.function(lambda x, y: pb.reduce_sum(pb.sin(x) * y[::2]))
+    text = str(ir_of(f, pb.TensorSpec([4]), pb.TensorSpec([8])))
     assert str(parse(text)) == text
 
 
@@ -48,7 +47,7 @@ def test_captures_are_parameters_once_and_by_reference() -> None:
     big = pb.constant(np.arange(40.0))
     small = pb.constant([1.0, 2.0])
 
-    @function
+    @pb.function
     def f(x: Any) -> Any:
         return pb.reduce_sum(big) + pb.reduce_sum(big * big) + pb.cast(pb.reduce_sum(small * small), pb.float64) + x
 
@@ -62,7 +61,7 @@ def test_captures_are_parameters_once_and_by_reference() -> None:
 
 
 def test_known_values_serve_as_arguments() -> None:
-    @function
+    @pb.function
     def f(x: Any) -> Any:
         axis = pb.constant(1) - 1
         n = pb.shape(x)[0]
@@ -77,7 +76,7 @@ def test_known_values_serve_as_arguments() -> None:
 def test_symbolic_sizes_serve_as_arguments() -> None:
     seen: list[Any] = []
 
-    @function(input_signature=[TensorSpec([None, 3])])
+    @pb.function(input_signature=[pb.TensorSpec([None, 3])])
     def f(x: Any) -> Any:
         n = pb.shape(x)[0]
         seen.append(x.shape.as_list())
@@ -95,7 +94,7 @@ def test_symbolic_sizes_serve_as_arguments() -> None:
 def test_sizes_that_must_agree_become_one_symbol() -> None:
     calls: list[int] = []
 
-    @function(input_signature=[TensorSpec([None]), TensorSpec([None])])
+    @pb.function(input_signature=[pb.TensorSpec([None]), pb.TensorSpec([None])])
     def f(x: Any, y: Any) -> Any:
         calls.append(1)
         return x + y
@@ -110,9 +109,9 @@ def test_sizes_that_must_agree_become_one_symbol() -> None:
 
 
 def test_inner_function_makes_outer_sizes_agree() -> None:
-    inner = function(lambda a, b: a * b)
+    inner = pb.function(lambda a, b: a * b)
 
-    @function(input_signature=[TensorSpec([None]), TensorSpec([None])])
+    @pb.function(input_signature=[pb.TensorSpec([None]), pb.TensorSpec([None])])
     def outer(x: Any, y: Any) -> Any:
         return inner(x, y) + x
 
@@ -139,7 +138,7 @@ def test_inner_function_makes_outer_sizes_agree() -> None:
 def test_what_a_symbolic_tensor_cannot_do(use: Callable[[Any], Any], kind: type[Exception]) -> None:
     caught: list[Exception] = []
 
-    @function
+    @pb.function
     def f(x: Any) -> Any:
         with pytest.raises(kind) as e:
             use(x)
@@ -151,7 +150,7 @@ def test_what_a_symbolic_tensor_cannot_do(use: Callable[[Any], Any], kind: type[
 
 
 def test_control_flow_error_says_where_and_what_instead() -> None:
-    @function
+    @pb.function
     def f(x: Any) -> Any:
         if x > 0:
             return x
@@ -168,7 +167,7 @@ def test_control_flow_error_says_where_and_what_instead() -> None:
 
 
 def test_known_scalars_are_python_numbers() -> None:
-    @function
+    @pb.function
     def f(x: Any) -> Any:
         out = x
         for _ in range(pb.constant(2) + 1):
@@ -181,14 +180,14 @@ def test_known_scalars_are_python_numbers() -> None:
 def test_leaked_tensors_name_their_line() -> None:
     kept: list[Any] = []
 
-    @function
+    @pb.function
     def f(x: Any) -> Any:
         kept.append(x + 1.0)
         return x
 
     f(pb.constant(1.0))
     made = f.python_function.__code__.co_firstlineno + 2
-    other = function(lambda: kept[0] * 2.0)
+    other = pb.function(lambda: kept[0] * 2.0)
     for use in (lambda: kept[0] + 1.0, other, lambda: pb.sin(kept[0]), lambda: f(kept[0])):
         with pytest.raises(InaccessibleTensorError, match=rf"test_trace.py:{made} .*return it from the function") as e:
             use()
@@ -203,7 +202,7 @@ def test_a_trace_that_fails_leaves_nothing_behind() -> None:
     fail = [Stop, KeyboardInterrupt, ValueError, None]
     count: list[int] = []
 
-    @function
+    @pb.function
     def f(x: Any) -> Any:
         count.append(1)
         kind = fail[len(count) - 1]
@@ -223,7 +222,7 @@ def test_a_trace_that_fails_leaves_nothing_behind() -> None:
 
 
 def test_shape_error_at_trace_time_has_the_ops_line() -> None:
-    f = function(lambda x, y: pb.matmul(x, y))
+    f = pb.function(lambda x, y: pb.matmul(x, y))
     with pytest.raises(ValueError, match="matmul"):
         f(pb.ones([2, 3]), pb.ones([2, 3]))
 
@@ -231,7 +230,7 @@ def test_shape_error_at_trace_time_has_the_ops_line() -> None:
 def test_op_runs_symbolically_on_constants_too() -> None:
     seen: list[Any] = []
 
-    @function
+    @pb.function
     def f() -> Any:
         y = pb.constant([1.0, 2.0]) * 3.0
         seen.append(type(y).__name__)
@@ -242,8 +241,8 @@ def test_op_runs_symbolically_on_constants_too() -> None:
 
 
 def test_calls_with_one_name_print_apart() -> None:
-    a, b = function(lambda x: x + 1.0), function(lambda x: x * 2.0)
-    f = function(lambda x: a(x) + b(x))
-    text = str(ir_of(f, TensorSpec([])))
+    a, b = pb.function(lambda x: x + 1.0), pb.function(lambda x: x * 2.0)
+    f = pb.function(lambda x: a(x) + b(x))
+    text = str(ir_of(f, pb.TensorSpec([])))
     verify(parse(text))
     assert float(f(pb.constant(3.0))) == 10.0
