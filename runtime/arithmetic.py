@@ -101,9 +101,12 @@ def abs(x: Any, name: str | None = None) -> Tensor:
 
 
 def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
-    """The same numbers in another dtype; floats become integers by cutting towards zero, bool by `!= 0`."""
+    """The same numbers in another dtype; floats become integers by cutting towards zero, bool by `!= 0`.
+
+    A Python float is a float32 first, as in TensorFlow: for all digits write `pb.constant(0.1, pb.float64)`.
+    """
     want = as_dtype(dtype)
-    t = _source(x, want)
+    t = as_tensor(x)
     if t.dtype is want:
         return t
     if t.dtype.is_complex and not want.is_complex:
@@ -117,15 +120,6 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
 
         return to_complex(t, want)
     return apply(_CAST, (t,), {"dtype": want})  # type: ignore[no-any-return]
-
-
-def _source(x: Any, want: DType) -> Tensor:
-    if isinstance(x, (int, float)) and not isinstance(x, bool):
-        try:
-            return as_tensor(x, want)
-        except (TypeError, ValueError):
-            return as_tensor(x)
-    return as_tensor(x)
 
 
 def conj_square(x: Tensor) -> Tensor:

@@ -1,12 +1,12 @@
 """The reverse sweep over what a tape recorded.
 
-A record is `(op, attrs, operands, results)`. The sweep keeps one running cotangent per tensor, visits the records that lie
-between the sources and the targets backwards, and applies each op's `vjp` rule. With the raw builder everything is plain
-arrays and a running cotangent that the sweep made itself is added to in place, so that n reads of an array cost O(n);
-with the eager builder the rules run as ordinary ops, for outer tapes and traces.
+A record is `(op, attrs, operands, results)`. The sweep keeps one running cotangent per tensor, visits the records
+that lie between the sources and the targets backwards, and applies each op's `vjp` rule. With the raw builder
+everything is plain arrays and a running cotangent that the sweep made itself is added to in place, so that n reads of
+an array cost O(n); with the eager builder the rules run as ordinary ops, for outer tapes and traces.
 
-Complex numbers follow TensorFlow: the gradient of a real loss is d/dRe + i d/dIm, for which the rule of a holomorphic op is
-applied to the conjugate cotangent and its answer conjugated.
+Complex numbers follow TensorFlow: the gradient of a real loss is d/dRe + i d/dIm, for which the rule of a holomorphic
+op is applied to the conjugate cotangent and its answer conjugated.
 """
 
 from __future__ import annotations
@@ -133,7 +133,11 @@ def sweep(
 
 
 def _run(
-    active: list[Record], cts: Cotangents, reach: set[int], wanted: set[int], unwrap: Callable[[Sequence[Any]], list[Any]]
+    active: list[Record],
+    cts: Cotangents,
+    reach: set[int],
+    wanted: set[int],
+    unwrap: Callable[[Sequence[Any]], list[Any]],
 ) -> None:
     values = cts.values
     while active:
@@ -177,7 +181,7 @@ def _dtype(v: Any, b: Any) -> DType | None:
 
 def _is_complex(v: Any, b: Any) -> bool:
     if type(v) is np.ndarray:
-        return v.dtype.kind == "c"
+        return bool(v.dtype.kind == "c")
     d = _dtype(v, b)
     return d is not None and d.is_complex
 

@@ -1,13 +1,14 @@
 """From anything to a Tensor: TensorFlow's rules for Python numbers, lists, NumPy arrays and tensors inside lists.
 
-Python ints become int32 (int64 when they need it), floats float32, complex numbers complex128; NumPy data keeps its dtype.
-Where a dtype is asked for, a conversion that loses the kind (float to int, text to number) is refused; integers wrap into
-the small integer types as in TensorFlow. Tensors are never cast: that is `pb.cast`'s work.
+Python ints become int32 (int64 when they need it), floats float32, complex numbers complex128; NumPy data keeps its
+dtype. Where a dtype is asked for, a conversion that loses the kind (float to int, text to number) is refused;
+integers wrap into the small integer types as in TensorFlow. Tensors are never cast: that is `pb.cast`'s work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any, NoReturn
 
 import numpy as np
@@ -41,8 +42,11 @@ def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
     """
     if isinstance(value, Tensor):
         if dtype is not None and value.dtype is not dtype:
-            fail(DtypeMismatch, f"Tensor conversion requested dtype {dtype.name} for a Tensor with dtype "
-                                f"{value.dtype.name}: write pb.cast(t, pb.{dtype.name})")  # fmt: skip
+            fail(
+                DtypeMismatch,
+                f"Tensor conversion requested dtype {dtype.name} for a Tensor with dtype "
+                f"{value.dtype.name}: write pb.cast(t, pb.{dtype.name})",
+            )
         return value
     convert = getattr(value, "_as_tensor", None)
     if convert is not None and not isinstance(value, type):
@@ -75,15 +79,21 @@ def as_array(value: Any, dtype: DType | None = None) -> Array:
 
 
 def _unsupported(value: Any) -> NoReturn:
-    fail(ValueError, f"Attempt to convert a value ({value!r}) with an unsupported type ({type(value)}) to a Tensor: "
-                     "give numbers, lists of numbers, NumPy arrays or tensors")  # fmt: skip
+    fail(
+        ValueError,
+        f"Attempt to convert a value ({value!r}) with an unsupported type ({type(value)}) to a Tensor: "
+        "give numbers, lists of numbers, NumPy arrays or tensors",
+    )
 
 
 def _mismatch(value: Any, found: str, dtype: DType) -> NoReturn:
     text = repr(value)
     text = text if len(text) < 60 else text[:57] + "..."
-    fail(DtypeMismatch, f"Cannot convert {text} ({found}) to a Tensor of dtype {dtype.name}: convert it first, "
-                        f"as in pb.cast({text}, pb.{dtype.name})")  # fmt: skip
+    fail(
+        DtypeMismatch,
+        f"Cannot convert {text} ({found}) to a Tensor of dtype {dtype.name}: convert it first, "
+        f"as in pb.cast({text}, pb.{dtype.name})",
+    )
 
 
 def compatible(want: DType, found: DType) -> bool:
@@ -121,13 +131,19 @@ def _from_ints(value: Any, dtype: DType | None) -> Array:
     except OverflowError:
         if dtype is not None and (dtype.is_floating or dtype.is_complex):
             return np.array(value, np.float64).astype(dtype.np)
-        fail(BadInteger, f"Can't convert Python sequence with out-of-range integer to Tensor: {value!r} does not fit "
-                         f"into {dtype.name if dtype else 'int64'}")  # fmt: skip
+        fail(
+            BadInteger,
+            f"Can't convert Python sequence with out-of-range integer to Tensor: {value!r} does not fit "
+            f"into {dtype.name if dtype else 'int64'}",
+        )
     if dtype is None:
         return wide.astype(np.int32) if _fits(wide, np.int32) else wide
     if dtype is dtypes.int32 and not _fits(wide, np.int32):
-        fail(BadInteger, f"Can't convert Python sequence with out-of-range integer to Tensor: {value!r} does not fit "
-                         "into int32; ask for dtype=pb.int64")  # fmt: skip
+        fail(
+            BadInteger,
+            f"Can't convert Python sequence with out-of-range integer to Tensor: {value!r} does not fit "
+            "into int32; ask for dtype=pb.int64",
+        )
     with Quiet():
         return wide.astype(dtype.np)
 
@@ -229,14 +245,20 @@ def _rectangular(value: Any, kind: Any) -> Array:
     try:
         array: Array = np.array(value, dtype=kind)
     except (ValueError, TypeError) as e:
-        raise ValueError(f"Can't convert non-rectangular Python sequence to Tensor: the inner lists differ in length{at()}") from e
+        raise ValueError(
+            f"Can't convert non-rectangular Python sequence to Tensor: the inner lists differ in length{at()}"
+        ) from e
     if array.dtype == object and any(isinstance(x, (list, tuple, range)) for x in array.flat):
         fail(ValueError, "Can't convert non-rectangular Python sequence to Tensor: the inner lists differ in length")
     return array
 
 
 def _from_numpy_list(value: Any, found: set[type], dtype: DType | None) -> Array:
-    kinds = [np.asarray(x).dtype for x in _leaves(value) if isinstance(x, (np.ndarray, np.generic)) or hasattr(x, "__array__")]
+    kinds = [
+        np.asarray(x).dtype
+        for x in _leaves(value)
+        if isinstance(x, (np.ndarray, np.generic)) or hasattr(x, "__array__")
+    ]
     try:
         array = np.array(value, dtype=np.result_type(*kinds) if len(set(kinds)) > 1 else kinds[0])
     except (ValueError, TypeError) as e:
@@ -311,13 +333,17 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
         t = as_tensor(value, want)
         return broadcast_to(t, dims) if t.shape.num_elements() == 1 else reshape(t, dims)
     array = as_array(value, want)
-    size = int(np.prod(dims, dtype=np.int64)) if None not in dims else -1
+    sizes = [int(d) for d in dims if d is not None]
+    size = prod(sizes) if len(sizes) == len(dims) else -1
     if array.size == size:
-        return make(array.reshape(dims))  # type: ignore[arg-type]
+        return make(array.reshape(sizes))
     if array.size == 1 and size >= 0:
-        return make(np.full(dims, array.reshape(())[()], array.dtype))  # type: ignore[arg-type]
-    fail(TypeError, f"Eager execution of pb.constant with unsupported shape: the value has {array.size} elements, "
-                    f"but `shape` {dims} has {size}")  # fmt: skip
+        return make(np.full(sizes, array.reshape(())[()], array.dtype))
+    return fail(
+        TypeError,
+        f"Eager execution of pb.constant with unsupported shape: the value has {array.size} elements, "
+        f"but `shape` {dims} has {size}",
+    )
 
 
 def is_tensor(x: Any) -> bool:
@@ -347,14 +373,19 @@ def static_value(x: Any, what: str) -> Any:
     if isinstance(x, Tensor):
         value = x._constant_value()
         if value is None:
-            fail(TypeError, f"{what} must be known while the function is traced, but it is computed from an argument: "
-                            "pass it as a Python number")  # fmt: skip
+            fail(
+                TypeError,
+                f"{what} must be known while the function is traced, but it is computed from an argument: "
+                "pass it as a Python number",
+            )
         return value.tolist()
     if isinstance(x, (np.ndarray, np.generic)):
         return x.tolist()
     return x
 
 
-def register_tensor_conversion_function(base_type: Any, conversion_func: Callable[..., Any], priority: int = 100) -> None:
+def register_tensor_conversion_function(
+    base_type: Any, conversion_func: Callable[..., Any], priority: int = 100
+) -> None:
     """Teaches `convert_to_tensor` a foreign type: `conversion_func(value, dtype, name, as_ref)` gives a tensor."""
     _registered.append((base_type, conversion_func))

@@ -1,7 +1,7 @@
 """Functions with a derivative of their own: `custom_gradient`, `recompute_grad`, `stop_gradient`.
 
-The function's results are put on the tapes as one record, whose rule calls the user's gradient function on tensors. The ops
-inside still run under the tapes, so that a second derivative can go through what the gradient function uses.
+The function's results are put on the tapes as one record, whose rule calls the user's gradient function on tensors.
+The ops inside still run under the tapes, so that a second derivative can go through what the gradient function uses.
 """
 
 from __future__ import annotations
@@ -67,11 +67,17 @@ class CustomRule:
         else:
             inputs, more = nest.flatten(self.grad_fn(*cts)), []
         if len(inputs) != self.arguments:
-            fail(ValueError, f"custom_gradient function '{self.name}' expected to return {self.arguments} gradients, but "
-                             f"returned {len(inputs)} instead")  # fmt: skip
+            fail(
+                ValueError,
+                f"custom_gradient function '{self.name}' expected to return {self.arguments} gradients, but "
+                f"returned {len(inputs)} instead",
+            )
         if len(more) != len(self.variables):
-            fail(ValueError, f"custom_gradient function '{self.name}' must return a gradient for each of "
-                             f"{len(self.variables)} variables, but returned {len(more)}")  # fmt: skip
+            fail(
+                ValueError,
+                f"custom_gradient function '{self.name}' must return a gradient for each of "
+                f"{len(self.variables)} variables, but returned {len(more)}",
+            )
         return [None if g is None else as_tensor(g) for g in [*inputs, *more]]
 
 
@@ -108,8 +114,11 @@ def _run(f: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     mine = {id(x._origin) for x in xs if isinstance(x, Variable)}
     variables = [v for k, v in sorted(watcher.found.items()) if id(v) not in mine]
     if variables and not _takes_variables(grad_fn):
-        fail(TypeError, f"If using @custom_gradient with a function that uses variables, then grad_fn must accept a "
-                        f"'variables' keyword argument: '{name}' reads {variables[0].name}")  # fmt: skip
+        fail(
+            TypeError,
+            f"If using @custom_gradient with a function that uses variables, then grad_fn must accept a "
+            f"'variables' keyword argument: '{name}' reads {variables[0].name}",
+        )
     outs = [apply_unrecorded(_IDENTITY, (as_tensor(y),), NONE) for y in nest.flatten(result)]
     if slow_mode.count and context.recorders:
         rule = CustomRule(name, grad_fn, len(xs), variables)

@@ -36,7 +36,9 @@ def _demand(ok: Tensor, text: str, data: list[Any], summarize: int | None = 3) -
 
 
 def _comparison(name: str, test: Callable[[Any, Any], Tensor], sign: str) -> Callable[..., None]:
-    def check(x: Any, y: Any, message: str | None = None, summarize: int | None = None, name: str | None = None) -> None:
+    def check(
+        x: Any, y: Any, message: str | None = None, summarize: int | None = None, name: str | None = None
+    ) -> None:
         a, c = operands(check.__name__, x, y)
         text = (message + " " if message else "") + f"Condition x {sign} y did not hold element-wise"
         _demand(reduce_all(test(a, c)), text, [a, c], summarize)
@@ -82,7 +84,7 @@ def assert_near(
     x: Any, y: Any, rtol: Any = None, atol: Any = None, message: str | None = None, summarize: int | None = None,
     name: str | None = None,
 ) -> None:  # fmt: skip
-    """Raises InvalidArgumentError unless |x - y| <= atol + rtol * |y|; both default to ten times the dtype's epsilon."""
+    """Raises InvalidArgumentError unless |x - y| <= atol + rtol * |y|; both are ten times the epsilon by default."""
     import numpy as np
 
     a, c = operands("assert_near", x, y)
@@ -113,21 +115,32 @@ def assert_rank_at_least(x: Any, rank: Any, message: str | None = None, name: st
     """Raises ValueError unless the tensor has at least that many dimensions."""
     t = as_tensor(x)
     if t.ndim < int(rank):
-        fail(ValueError, f"{message or ''} Tensor must have rank at least {int(rank)}. Received rank {t.ndim}, shape {t.shape}")
+        fail(
+            ValueError,
+            f"{message or ''} Tensor must have rank at least {int(rank)}. Received rank {t.ndim}, shape {t.shape}",
+        )
 
 
-def assert_shapes(shapes: Any, data: Any = None, summarize: Any = None, message: str | None = None, name: Any = None) -> None:
+def assert_shapes(
+    shapes: Any, data: Any = None, summarize: Any = None, message: str | None = None, name: Any = None
+) -> None:
     """Raises ValueError unless each (tensor, dims) pair fits; dims are numbers, None, or letters that must agree."""
     sizes: dict[str, Any] = {}
     for x, dims in shapes.items() if isinstance(shapes, dict) else shapes:
         t = as_tensor(x)
         if t.ndim != len(dims):
-            fail(ValueError, f"{message or ''} Tensor must have rank {len(dims)}. Received rank {t.ndim}, shape {t.shape}")
+            fail(
+                ValueError,
+                f"{message or ''} Tensor must have rank {len(dims)}. Received rank {t.ndim}, shape {t.shape}",
+            )
         for have, want in zip(t.type.shape, dims, strict=True):
             if isinstance(want, str) and not want.isdigit():
                 want = sizes.setdefault(want, have)
             if want is not None and have != (int(want) if isinstance(want, str) else want):
-                fail(ValueError, f"{message or ''} Specified shape {tuple(dims)} does not fit a tensor of shape {t.shape}")
+                fail(
+                    ValueError,
+                    f"{message or ''} Specified shape {tuple(dims)} does not fit a tensor of shape {t.shape}",
+                )
 
 
 def assert_type(tensor: Any, tf_type: Any, message: str | None = None, name: str | None = None) -> None:
@@ -156,5 +169,3 @@ def assert_same_float_dtype(tensors: Any = None, dtype: Any = None) -> Any:
     if any(d != found[0] or not d.is_floating for d in found):
         fail(ValueError, f"Expected one floating point type, got {[d.name for d in found]}")
     return found[0]
-
-

@@ -1,8 +1,8 @@
 """Running one op: eagerly through NumPy or into a trace, and telling the tapes.
 
-`apply` is the only door. It takes Tensors that already have the right dtypes; the public ops do that conversion. The common
-case, no tape and no trace in any thread, is kept short. Shapes and dtypes are checked by NumPy first and explained by the
-op's own type rule only when something went wrong.
+`apply` is the only door. It takes Tensors that already have the right dtypes; the public ops do that conversion. The
+common case, no tape and no trace in any thread, is kept short. Shapes and dtypes are checked by NumPy first and
+explained by the op's own type rule only when something went wrong.
 """
 
 from __future__ import annotations

@@ -23,7 +23,28 @@ NONE: dict[str, Any] = {}
 _checked: set[tuple[OpDef, np.dtype[Any]]] = set()
 # Ops whose NumPy meaning and derivative rule hold for complex numbers as they stand (they are holomorphic).
 _HOLOMORPHIC = frozenset(
-    ["add", "sub", "mul", "div", "neg", "square", "sqrt", "rsqrt", "exp", "log", "expm1", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "pow", "sigmoid"]
+    [
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "neg",
+        "square",
+        "sqrt",
+        "rsqrt",
+        "exp",
+        "log",
+        "expm1",
+        "log1p",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "pow",
+        "sigmoid",
+    ]
 )
 
 
@@ -101,8 +122,11 @@ def _converted(what: str, x: Any, dtype: DType | None) -> Tensor:
 
 def mixed(what: str, dtype: DType, other: str) -> NoReturn:
     """Raises the error for operands of different dtypes."""
-    fail(DtypeMismatch, f"{what}: the operands differ in dtype: a tensor of dtype {dtype.name} and {other}; nothing is "
-                        f"promoted silently, write pb.cast(y, pb.{dtype.name}), or cast both to the dtype that you mean")  # fmt: skip
+    fail(
+        DtypeMismatch,
+        f"{what}: the operands differ in dtype: a tensor of dtype {dtype.name} and {other}; nothing is "
+        f"promoted silently, write pb.cast(y, pb.{dtype.name}), or cast both to the dtype that you mean",
+    )
 
 
 def tracing() -> bool:

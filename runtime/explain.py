@@ -39,9 +39,13 @@ def explain_path(
     if found:
         return "None: every path from the source to the target was cut: " + "; ".join(found)
     if not active:
-        return "None: the source was watched, but no recorded op used it: was it used before watch(), or outside the tape?"
+        return (
+            "None: the source was watched, but no recorded op used it: was it used before watch(), or outside the tape?"
+        )
     if id(target) not in watched:
-        return "None: the target was not computed inside the tape from anything watched (made before, after, or by NumPy)"
+        return (
+            "None: the target was not computed inside the tape from anything watched (made before, after, or by NumPy)"
+        )
     return "None: the target was computed from other tensors; no op on its way used the source"
 
 

@@ -1,6 +1,7 @@
 """`ForwardAccumulator`: forward mode. Each op's `jvp` rule runs right after the op, so tangents are there at once.
 
-The rules run as ordinary ops under the recorders that were there before this accumulator, so accumulators and tapes nest.
+The rules run as ordinary ops under the recorders that were there before this accumulator, so accumulators and tapes
+nest.
 """
 
 from __future__ import annotations
@@ -72,9 +73,7 @@ class ForwardAccumulator:
             if t is not None and out.dtype.is_differentiable:
                 self._tangents[id(out)] = (out, t)
 
-    def jvp(
-        self, primals: Any, unconnected_gradients: UnconnectedGradients | str = UnconnectedGradients.NONE
-    ) -> Any:
+    def jvp(self, primals: Any, unconnected_gradients: UnconnectedGradients | str = UnconnectedGradients.NONE) -> Any:
         """The tangents of tensors computed in the block, in their structure; None (or zeros) for unconnected ones."""
         zero = UnconnectedGradients(unconnected_gradients) is UnconnectedGradients.ZERO
 

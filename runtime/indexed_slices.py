@@ -1,4 +1,4 @@
-"""`IndexedSlices`: some rows of a larger tensor. Gradients here are dense; this is for programs that make or take them."""
+"""`IndexedSlices`: some rows of a larger tensor. Gradients here are dense; programs may make or take these."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """`t[key]`: Python's basic indexing as one `slice` op and one `reshape`.
 
-A key becomes a slot: per dimension a start, a number of elements and a step, as the ops `slice`, `add_at` and `update` take
-them; integers then drop their dimension and `newaxis` adds one. An integer tensor whose value is not known while tracing is
-a start that the compiled code computes. A bool tensor selects as `boolean_mask`.
+A key becomes a slot: per dimension a start, a number of elements and a step, as the ops `slice`, `add_at` and
+`update` take them; integers then drop their dimension and `newaxis` adds one. An integer tensor whose value is not
+known while tracing is a start that the compiled code computes. A bool tensor selects as `boolean_mask`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def getitem(x: Any, key: Any) -> Tensor:
         y = apply(_SLICE, (t, *slot.dynamic), attrs)
     if tuple(slot.shape) != tuple(slot.sizes):
         y = apply(_RESHAPE, (y,), {"shape": tuple(slot.shape)})
-    return apply(_IDENTITY, (t,), {}) if y is t else y  # type: ignore[no-any-return]
+    return apply(_IDENTITY, (t,), {}) if y is t else y
 
 
 def write_item(base: Tensor, key: Any, value: Tensor) -> Tensor:
@@ -79,8 +79,8 @@ def _is_mask(key: Any) -> bool:
     if isinstance(key, (bool, np.bool_)):
         return True
     if isinstance(key, np.ndarray):
-        return key.dtype == np.bool_
-    return is_tensor(key) and key.dtype.is_bool
+        return bool(key.dtype == np.bool_)
+    return is_tensor(key) and bool(key.dtype.is_bool)
 
 
 def find_slot(t: Tensor, key: Any) -> Slot:
@@ -89,8 +89,10 @@ def find_slot(t: Tensor, key: Any) -> Slot:
     dims = t.type.shape
     used = sum(1 for k in items if k is not None and k is not Ellipsis)
     if used > len(dims):
-        fail(IndexMismatch, f"Index out of range: {used} indices for a tensor of shape {t.shape}, which has {len(dims)} "
-                            "dimensions")  # fmt: skip
+        fail(
+            IndexMismatch,
+            f"Index out of range: {used} indices for a tensor of shape {t.shape}, which has {len(dims)} dimensions",
+        )
     gaps = [i for i, k in enumerate(items) if k is Ellipsis]
     if len(gaps) > 1:
         fail(InvalidArgumentError, "Multiple ellipses in slice spec not allowed: write `...` once")
@@ -150,8 +152,11 @@ def _bound(b: Any, axis: int) -> Any:
             fail(TypeError, f"a slice bound must be an integer, not {t.dtype.name} of shape {t.shape}")
         value = t._constant_value()
         if value is None:
-            fail(TypeError, f"the bound of a slice of dimension {axis} is computed from an argument of the traced function; "
-                            "the size of a result must be known: use Python ints, or pb.gather with a range")  # fmt: skip
+            fail(
+                TypeError,
+                f"the bound of a slice of dimension {axis} is computed from an argument of the traced function; "
+                "the size of a result must be known: use Python ints, or pb.gather with a range",
+            )
         b = value[()]
         return b if isinstance(b, Dim) else int(b)
     return _integer(b)
@@ -159,8 +164,11 @@ def _bound(b: Any, axis: int) -> Any:
 
 def _integer(k: Any) -> int:
     if isinstance(k, (str, bytes, float, complex)) or not hasattr(k, "__index__"):
-        fail(TypeError, "Only integers, slices (`:`), ellipsis (`...`), pb.newaxis (`None`) and scalar integer tensors are "
-                        f"valid indices, got {k!r}")  # fmt: skip
+        fail(
+            TypeError,
+            "Only integers, slices (`:`), ellipsis (`...`), pb.newaxis (`None`) and scalar integer tensors are "
+            f"valid indices, got {k!r}",
+        )
     return int(k.__index__())
 
 
@@ -170,8 +178,11 @@ def _index(t: Tensor, slot: Slot, k: Any, dim: DimLike) -> None:
     if is_tensor(k):
         k = as_tensor(k)
         if not k.dtype.is_integer or k.ndim:
-            fail(TypeError, f"an index must be a scalar integer tensor, not {k.dtype.name} of shape {k.shape}: "
-                            "use pb.gather for several indices")  # fmt: skip
+            fail(
+                TypeError,
+                f"an index must be a scalar integer tensor, not {k.dtype.name} of shape {k.shape}: "
+                "use pb.gather for several indices",
+            )
         value = k._constant_value()
         if value is None:
             slot.add(None, 1, 1)
@@ -182,8 +193,11 @@ def _index(t: Tensor, slot: Slot, k: Any, dim: DimLike) -> None:
         i = _integer(i)
     if isinstance(dim, int) and isinstance(i, int):
         if not -dim <= i < dim:
-            fail(IndexMismatch, f"slice index {i} of dimension {axis} out of bounds: the tensor has shape {t.shape}, "
-                                f"so the index must be in [{-dim}, {dim})")  # fmt: skip
+            fail(
+                IndexMismatch,
+                f"slice index {i} of dimension {axis} out of bounds: the tensor has shape {t.shape}, "
+                f"so the index must be in [{-dim}, {dim})",
+            )
         i %= dim
     elif isinstance(i, int) and i < 0:
         i = dim + i
@@ -198,5 +212,3 @@ def _from_the_start(t: Tensor, i: Tensor, axis: int) -> Tensor:
     zero = as_tensor(0, i.dtype)
     negative = apply(get("lt"), (i, zero), {})
     return apply(get("where"), (negative, apply(get("add"), (i, size), {}), i), {})  # type: ignore[no-any-return]
-
-

@@ -13,7 +13,7 @@ from .context import context
 from .convert import make
 from .errors import ShapeMismatch, fail
 from .ops_create import zeros
-from .ops_shape import reshape, stack
+from .ops_shape import known_sizes, reshape, stack
 from .tape import UnconnectedGradients, _tensor_like
 from .tensor import Tensor
 from .variable import Variable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def _value(t: Any) -> Tensor:
-    return t._read_unrecorded() if isinstance(t, Variable) else t  # type: ignore[no-any-return]
+    return t._read_unrecorded() if isinstance(t, Variable) else t
 
 
 def _rows(
@@ -71,15 +71,17 @@ def batch_jacobian(tape: GradientTape, target: Any, source: Any, unconnected: Un
     """The jacobian of each example, of shape [batch, *target.shape[1:], *source.shape[1:]]."""
     y, s = _tensor_like(target, "target"), _tensor_like(source, "source")
     t, x = _value(y), _value(s)
-    a, c = t.type.shape, x.type.shape
+    a, c = known_sizes(t, "batch_jacobian"), known_sizes(x, "batch_jacobian")
     if not a or not c or a[0] != c[0]:
         fail(ShapeMismatch, f"Need first dimension of target shape ({t.shape}) and source shape ({x.shape}) to match.")
     if len(a) < 2 or len(c) < 2:
-        fail(ShapeMismatch, f"batch_jacobian: target and source need at least 2 dimensions, got {t.shape} and {x.shape}")
+        fail(
+            ShapeMismatch, f"batch_jacobian: target and source need at least 2 dimensions, got {t.shape} and {x.shape}"
+        )
     tape._ready("batch_jacobian")
     batch, n = a[0], _size(t, "batch_jacobian")
-    columns = n // batch if batch else 0  # type: ignore[operator]
-    rows = _rows(tape, y, [s], columns, lambda i: np.tile(np.eye(1, columns, i), (batch, 1)))  # type: ignore[arg-type]
+    columns = n // batch if batch else 0
+    rows = _rows(tape, y, [s], columns, lambda i: np.tile(np.eye(1, columns, i), (batch, 1)))
     tape._done()
     if not rows or all(r[0] is None for r in rows):
         return zeros((*a, *c[1:]), s.dtype)

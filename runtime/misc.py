@@ -82,6 +82,18 @@ def foldl(fn: Callable[..., Any], elems: Any, initializer: Any = None, **kwargs:
     return total
 
 
+def foldr(fn: Callable[..., Any], elems: Any, initializer: Any = None, **kwargs: Any) -> Any:
+    """As `foldl`, from the last row to the first."""
+    from .ops_shape import reverse
+
+    return foldl(fn, reverse(elems, [0]), initializer)
+
+
+def is_symbolic_tensor(tensor: Any) -> bool:
+    """Whether it is a tensor of a function that is being traced."""
+    return isinstance(tensor, Tensor) and type(tensor) is not Tensor and not hasattr(tensor, "_variable")
+
+
 def scan(fn: Callable[..., Any], elems: Any, initializer: Any = None, **kwargs: Any) -> Tensor:
     """As `foldl`, with all intermediate results stacked."""
     from .ops_shape import stack, unstack

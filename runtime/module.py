@@ -14,13 +14,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Module:
-    """Base of things that own variables. Attributes may hold variables, modules, and lists, tuples and dicts of them."""
+    """Base of things that own variables. Attributes may hold variables, modules and structures of them."""
 
     def __init__(self, name: str | None = None) -> None:
         found = name if name is not None else _snake(type(self).__name__)
         if not re.fullmatch(r"[A-Za-z_]\w*", found):
-            raise ValueError(f"{found!r} is not a valid module name. Module names must be valid Python identifiers "
-                             "(e.g. a valid class name).")  # fmt: skip
+            raise ValueError(
+                f"{found!r} is not a valid module name. Module names must be valid Python identifiers "
+                "(e.g. a valid class name)."
+            )
         self._name = found
 
     @property

@@ -104,9 +104,16 @@ _TFE = [
     "gradients_function", "implicit_grad", "implicit_gradients", "implicit_val_and_grad", "implicit_value_and_gradients",
     "val_and_grad_function", "value_and_gradients_function",
 ]  # fmt: skip
-tfe = namespace("tfe", {**_module(_tfe, _TFE), "Variable": public.Variable, "GradientTape": tape.GradientTape,
-                        "enable_eager_execution": public.enable_eager_execution},
-                "The function transformers of TensorFlow 1's eager mode.")  # fmt: skip
+tfe = namespace(
+    "tfe",
+    {
+        **_module(_tfe, _TFE),
+        "Variable": public.Variable,
+        "GradientTape": tape.GradientTape,
+        "enable_eager_execution": public.enable_eager_execution,
+    },
+    "The function transformers of TensorFlow 1's eager mode.",
+)
 contrib = namespace("contrib", {"eager": tfe}, "TensorFlow 1's name of `tfe`.")
 sys.modules[contrib.__name__ + ".eager"] = tfe
 config = namespace(

@@ -1,7 +1,7 @@
 """Nested structures: lists, tuples, named tuples, dicts and dataclass-like records of leaves, flattened and rebuilt.
 
-As in TensorFlow a dict's leaves come in the order of its sorted keys, and anything else (tensors, arrays, None, text) is a
-leaf.
+As in TensorFlow a dict's leaves come in the order of its sorted keys, and anything else (tensors, arrays, None, text)
+is a leaf.
 """
 
 from __future__ import annotations
@@ -48,13 +48,17 @@ def pack_sequence_as(structure: Any, flat_sequence: Any, expand_composites: bool
       ValueError: another number of items than leaves. TypeError: `flat_sequence` is no sequence.
     """
     if not is_nested(flat_sequence):
-        raise TypeError(f"Attempted to pack value:\n  {flat_sequence!r}\ninto a structure, but found incompatible type "
-                        f"`{type(flat_sequence).__name__}` instead of a sequence.")  # fmt: skip
+        raise TypeError(
+            f"Attempted to pack value:\n  {flat_sequence!r}\ninto a structure, but found incompatible type "
+            f"`{type(flat_sequence).__name__}` instead of a sequence."
+        )
     items = list(flat_sequence)
     want = len(flatten(structure))
     if want != len(items):
-        raise ValueError(f"Could not pack sequence. Structure had {want} atoms, but flat_sequence had {len(items)} items. "
-                         f"Structure: {structure!r}, flat_sequence: {items!r}.")  # fmt: skip
+        raise ValueError(
+            f"Could not pack sequence. Structure had {want} atoms, but flat_sequence had {len(items)} items. "
+            f"Structure: {structure!r}, flat_sequence: {items!r}."
+        )
     return _pack(structure, iter(items))
 
 
@@ -84,15 +88,15 @@ def rebuild_sequence(structure: Any, parts: list[Any]) -> Any:
     return parts if type(structure) is list else type(structure)(parts)
 
 
-def assert_same_structure(
-    nest1: Any, nest2: Any, check_types: bool = True, expand_composites: bool = False
-) -> None:
+def assert_same_structure(nest1: Any, nest2: Any, check_types: bool = True, expand_composites: bool = False) -> None:
     """Raises ValueError for another number or arrangement of leaves, TypeError for other container types."""
     try:
         _assert_same(nest1, nest2, check_types)
     except (ValueError, TypeError) as e:
-        raise type(e)(f"The two structures don't have the same nested structure.\n\nFirst structure: {nest1!r}\n\n"
-                      f"Second structure: {nest2!r}\n\nMore specifically: {e}") from None  # fmt: skip
+        raise type(e)(
+            f"The two structures don't have the same nested structure.\n\nFirst structure: {nest1!r}\n\n"
+            f"Second structure: {nest2!r}\n\nMore specifically: {e}"
+        ) from None
 
 
 def _assert_same(a: Any, b: Any, types: bool) -> None:

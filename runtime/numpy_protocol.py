@@ -1,8 +1,8 @@
 """NumPy called with tensors: ufuncs and functions run as our ops, so that tapes and traces see them.
 
-`np.sin(t)`, `np.add(a, t)` and `a @ t` come here through `__array_ufunc__`, `np.mean(t)` and `np.concatenate([t, u])` through
-`__array_function__`. NumPy data beside a tensor takes the tensor's dtype, as with the operators. A function that has no op
-of ours gets arrays and gives arrays, which the tapes note, so that `explain` can name the line.
+`np.sin(t)`, `np.add(a, t)` and `a @ t` come here through `__array_ufunc__`, `np.mean(t)` and `np.concatenate([t, u])`
+through `__array_function__`. NumPy data beside a tensor takes the tensor's dtype, as with the operators. A function
+that has no op of ours gets arrays and gives arrays, which the tapes note, so that `explain` can name the line.
 """
 
 from __future__ import annotations
@@ -17,20 +17,78 @@ from .location import at
 
 # NumPy's name -> the name in the public face; the rest is called the same.
 _RENAMED = {
-    "subtract": "subtract", "true_divide": "truediv", "divide": "truediv", "floor_divide": "floordiv", "remainder": "mod",
+    "subtract": "subtract", "true_divide": "truediv", "divide": "truediv", "floor_divide": "floordiv",
+    "remainder": "mod",
     "power": "pow", "float_power": "pow", "absolute": "abs", "fabs": "abs", "rint": "round", "arcsin": "asin",
     "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "arctan2": "atan2",
     "isnan": "is_nan", "isinf": "is_inf", "isfinite": "is_finite", "conjugate": "conj", "bitwise_and": "bitwise_and",
     "invert": "invert", "fmax": "maximum", "fmin": "minimum",
 }  # fmt: skip
 _SAME = frozenset(
-    ["add", "multiply", "negative", "square", "sqrt", "exp", "log", "expm1", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sign", "floor", "ceil", "trunc", "maximum", "minimum", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_xor", "logical_not", "matmul", "reciprocal"]
+    [
+        "add",
+        "multiply",
+        "negative",
+        "square",
+        "sqrt",
+        "exp",
+        "log",
+        "expm1",
+        "log1p",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "sign",
+        "floor",
+        "ceil",
+        "trunc",
+        "maximum",
+        "minimum",
+        "equal",
+        "not_equal",
+        "less",
+        "less_equal",
+        "greater",
+        "greater_equal",
+        "logical_and",
+        "logical_or",
+        "logical_xor",
+        "logical_not",
+        "matmul",
+        "reciprocal",
+    ]
 )
 _OPERATORS = {"bitwise_and": "and", "bitwise_or": "or", "bitwise_xor": "xor"}
 _REDUCTIONS = {"add": "reduce_sum", "multiply": "reduce_prod", "maximum": "reduce_max", "minimum": "reduce_min",
                "logical_and": "reduce_all", "logical_or": "reduce_any"}  # fmt: skip
 _FLOAT_ONLY = frozenset(
-    ["sqrt", "exp", "log", "expm1", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "arctan2", "rint", "floor", "ceil", "trunc"]
+    [
+        "sqrt",
+        "exp",
+        "log",
+        "expm1",
+        "log1p",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "arcsinh",
+        "arccosh",
+        "arctanh",
+        "arctan2",
+        "rint",
+        "floor",
+        "ceil",
+        "trunc",
+    ]
 )
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Operators:
-    """Arithmetic, comparison, logic and indexing. `==` with something that is no number compares identity-like: False."""
+    """Arithmetic, comparison, logic and indexing. `==` with None is False."""
 
     __slots__ = ()
 

@@ -71,10 +71,10 @@ class Parts:
         return self.b.zeros_like(x)
 
 
-_CONJ = ComplexOp("conj", np.conj, "same", lambda p, g, y, z: (p(_CONJ, g),))
-_REAL = ComplexOp("real", np.real, "part", lambda p, g, y, z: (p(_COMPLEX, g, p.zeros(g)),))
-_IMAG = ComplexOp("imag", np.imag, "part", lambda p, g, y, z: (p(_COMPLEX, p.zeros(g), g),))
-_COMPLEX = ComplexOp(
+_CONJ: ComplexOp = ComplexOp("conj", np.conj, "same", lambda p, g, y, z: (p(_CONJ, g),))
+_REAL: ComplexOp = ComplexOp("real", np.real, "part", lambda p, g, y, z: (p(_COMPLEX, g, p.zeros(g)),))
+_IMAG: ComplexOp = ComplexOp("imag", np.imag, "part", lambda p, g, y, z: (p(_COMPLEX, p.zeros(g), g),))
+_COMPLEX: ComplexOp = ComplexOp(
     "complex", lambda a, c: (a + 1j * c).astype(np.complex64 if a.dtype == np.float32 else np.complex128), "whole",
     lambda p, g, y, a, c: (p(_REAL, g), p(_IMAG, g)),
 )  # fmt: skip
@@ -106,13 +106,16 @@ def complex(real: Any, imag: Any, name: str | None = None) -> Tensor:
     """real + i imag: complex64 from float32, complex128 from float64."""
     a, c = operands("complex", real, imag)
     if a.dtype not in _WHOLE:
-        fail(TypeMismatch, f"complex: the parts must be float32 or float64, not {a.dtype.name}: write pb.cast(x, pb.float32)")
+        fail(
+            TypeMismatch,
+            f"complex: the parts must be float32 or float64, not {a.dtype.name}: write pb.cast(x, pb.float32)",
+        )
     return apply(_COMPLEX, (a, c), {})  # type: ignore[no-any-return]
 
 
 def _part(op: ComplexOp, x: Any) -> Tensor:
     t = as_tensor(x)
-    return apply(op, (t,), {}) if t.dtype.is_complex else t  # type: ignore[no-any-return]
+    return apply(op, (t,), {}) if t.dtype.is_complex else t
 
 
 def real(input: Any, name: str | None = None) -> Tensor:

@@ -124,7 +124,11 @@ def _widest(kinds: list[Any]) -> DType:
 
 def _arange(lo: Any, hi: Any, step: Any, kind: DType) -> Tensor:
     # TensorFlow's kernel adds `start + i * delta` up in the dtype, i times delta; the number of elements is exact.
-    size = int(np.ceil(np.abs((float(hi) - float(lo)) / float(step)))) if kind.is_floating else len(_py_range(lo, hi, step))
+    size = (
+        int(np.ceil(np.abs((float(hi) - float(lo)) / float(step))))
+        if kind.is_floating
+        else len(_py_range(lo, hi, step))
+    )
     index = apply(get("iota"), (), {"shape": (size,), "axis": 0, "dtype": kind})
     if step != 1:
         index = index * as_tensor(step)

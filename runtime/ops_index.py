@@ -13,7 +13,7 @@ from .convert import as_tensor, make, static_value
 from .dispatch import apply
 from .elementwise import operands, tensor_or_none
 from .errors import DtypeMismatch, ShapeMismatch, TypeMismatch, fail
-from .ops_shape import axis_argument, expand_dims, reshape, transpose
+from .ops_shape import axis_argument, expand_dims, known_sizes, reshape, transpose
 from .tensor import Tensor
 
 _WHERE, _GATHER, _ONE_HOT = get("where"), get("gather"), get("one_hot")
@@ -43,8 +43,11 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
 def _indices_of(c: Tensor) -> Tensor:
     value = c._constant_value()
     if value is None:
-        fail(TypeError, "where(condition): the number of true elements is not known while a function is traced: "
-                        "use where(condition, x, y)")  # fmt: skip
+        fail(
+            TypeError,
+            "where(condition): the number of true elements is not known while a function is traced: "
+            "use where(condition, x, y)",
+        )
     return make(np.argwhere(value).astype(np.int64))
 
 
@@ -60,9 +63,16 @@ def _indices(x: Any) -> Tensor:
 
 
 def gather(
-    params: Any, indices: Any, validate_indices: Any = None, axis: Any = None, batch_dims: int = 0, name: str | None = None
+    params: Any,
+    indices: Any,
+    validate_indices: Any = None,
+    axis: Any = None,
+    batch_dims: int = 0,
+    name: str | None = None,
 ) -> Tensor:
-    """params[..., indices, ...]: elements at integer indices along an axis; the first `batch_dims` dimensions run together.
+    """params[..., indices, ...]: elements at integer indices along an axis.
+
+    The first `batch_dims` dimensions of both run together.
 
     Raises:
       InvalidArgumentError: an index outside [0, size).
@@ -81,7 +91,7 @@ def embedding_lookup(params: Any, ids: Any, max_norm: Any = None, name: str | No
 
 
 def gather_nd(params: Any, indices: Any, batch_dims: int = 0, name: str | None = None) -> Tensor:
-    """Elements (or slices) at index vectors: the last dimension of `indices` addresses the first dimensions of params."""
+    """Elements (or slices) at index vectors: the last dimension of `indices` addresses the first ones of params."""
     p, i = as_tensor(params), _indices(indices)
     if batch_dims:
         return _gather_nd_batched(p, i, int(batch_dims))
@@ -92,11 +102,11 @@ def gather_nd(params: Any, indices: Any, batch_dims: int = 0, name: str | None =
 
 
 def _gather_nd_batched(p: Tensor, i: Tensor, batch: int) -> Tensor:
-    lead = i.type.shape[:batch]
+    lead = known_sizes(i, "gather_nd")[:batch]
     grids = []
     for k in range(batch):
         line = as_tensor(np.arange(lead[k]), i.dtype)
-        shape = tuple(-1 if d == k else 1 for d in range(i.ndim - 1)) + (1,)
+        shape = (*(-1 if d == k else 1 for d in range(i.ndim - 1)), 1)
         grids.append(reshape(line, shape) + as_tensor(np.zeros((*i.type.shape[:-1], 1), i.dtype.np)))
     from .ops_shape import concat
 
@@ -106,8 +116,11 @@ def _gather_nd_batched(p: Tensor, i: Tensor, batch: int) -> Tensor:
 def _index_depth(i: Tensor, p: Tensor, what: str) -> tuple[int, tuple[Any, ...]]:
     depth = i.type.shape[-1] if i.ndim else None
     if not isinstance(depth, int) or depth > p.ndim:
-        fail(ShapeMismatch, f"{what}: index vectors of length {depth} for a tensor of shape {p.shape}: the last dimension of "
-                            f"indices must be at most {p.ndim}")  # fmt: skip
+        fail(
+            ShapeMismatch,
+            f"{what}: index vectors of length {depth} for a tensor of shape {p.shape}: the last dimension of "
+            f"indices must be at most {p.ndim}",
+        )
     return depth, p.type.shape[:depth]
 
 
@@ -117,14 +130,17 @@ def flat_places(i: Tensor, sizes: tuple[Any, ...], what: str) -> Tensor:
         bad = (i._data < 0) | (i._data >= np.array(sizes, np.int64))
         if bad.any():
             place = tuple(np.argwhere(bad)[0][:-1])
-            fail(ShapeMismatch, f"{what}: indices[{','.join(map(str, place))}] = {i._data[place].tolist()} does not index "
-                                f"into a shape of {list(sizes)}")  # fmt: skip
+            fail(
+                ShapeMismatch,
+                f"{what}: indices[{','.join(map(str, place))}] = {i._data[place].tolist()} does not index "
+                f"into a shape of {list(sizes)}",
+            )
     total: Any = None
     for k in range(len(sizes)):
         step: Any = product(sizes[k + 1 :])
         term = i[..., k] * as_tensor(step, i.dtype)
         total = term if total is None else total + term
-    return total if total is not None else as_tensor(np.zeros(i.type.shape[:-1], i.dtype.np))  # type: ignore[no-any-return]
+    return total if total is not None else as_tensor(np.zeros(i.type.shape[:-1], i.dtype.np))
 
 
 def one_hot(
@@ -161,12 +177,17 @@ def boolean_mask(tensor: Any, mask: Any, axis: Any = None, name: str = "boolean_
         fail(ValueError, "mask cannot be scalar.")
     dims = t.type.shape
     if dims[k : k + m.ndim] != m.type.shape:
-        fail(ShapeMismatch, f"Shapes {t.shape[k : k + m.ndim]} and {m.shape} are incompatible: the mask must have the "
-                            "tensor's sizes")  # fmt: skip
+        fail(
+            ShapeMismatch,
+            f"Shapes {t.shape[k : k + m.ndim]} and {m.shape} are incompatible: the mask must have the tensor's sizes",
+        )
     value = m._constant_value()
     if value is None:
-        fail(TypeError, "boolean_mask: the number of selected elements is not known while a function is traced: "
-                        "use pb.where(mask, t, 0)")  # fmt: skip
+        fail(
+            TypeError,
+            "boolean_mask: the number of selected elements is not known while a function is traced: "
+            "use pb.where(mask, t, 0)",
+        )
     flat = reshape(t, (*dims[:k], product(dims[k : k + m.ndim]), *dims[k + m.ndim :])) if m.ndim > 1 else t
     places = make(np.flatnonzero(value).astype(np.int64))
     return apply(_GATHER, (flat, places), {"axis": k, "batch_dims": 0})  # type: ignore[no-any-return]
@@ -194,7 +215,7 @@ def reverse_sequence(
     s, b = axis_argument(seq_axis, t.ndim), axis_argument(batch_axis, t.ndim)
     order = [b, s, *(k for k in range(t.ndim) if k not in (b, s))]
     x = transpose(t, order)
-    line = as_tensor(np.arange(x.type.shape[1]), lengths.dtype)[None, :]
+    line = as_tensor(np.arange(known_sizes(x, "reverse_sequence")[1]), lengths.dtype)[None, :]
     n = expand_dims(lengths, 1)
     places = where(line < n, n - line - as_tensor(1, lengths.dtype), line)
     y = gather(x, places, axis=1, batch_dims=1)

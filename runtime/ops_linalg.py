@@ -17,16 +17,25 @@ from .errors import ShapeMismatch, fail
 from .ops_create import eye
 from .ops_index import where
 from .ops_reduce import reduce_sum
-from .ops_shape import axis_argument, broadcast_to, expand_dims, matrix_transpose, reshape, squeeze, transpose
+from .ops_shape import (
+    axis_argument,
+    broadcast_to,
+    expand_dims,
+    known_sizes,
+    matrix_transpose,
+    reshape,
+    squeeze,
+    transpose,
+)
 from .tensor import Tensor
 
 _MATMUL = get("matmul")
 
 
 def matmul(
-    a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False, adjoint_a: bool = False, adjoint_b: bool = False,
-    a_is_sparse: bool = False, b_is_sparse: bool = False, output_type: Any = None, grad_a: bool = False, grad_b: bool = False,
-    name: str | None = None,
+    a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False, adjoint_a: bool = False,
+    adjoint_b: bool = False, a_is_sparse: bool = False, b_is_sparse: bool = False, output_type: Any = None,
+    grad_a: bool = False, grad_b: bool = False, name: str | None = None,
 ) -> Tensor:  # fmt: skip
     """The matrix product over the last two dimensions; the others are batches that broadcast.
 
@@ -43,8 +52,11 @@ def matmul(
         y = conj(y) if adjoint_b else y
     attrs = {"transpose_a": bool(transpose_a or adjoint_a), "transpose_b": bool(transpose_b or adjoint_b)}
     if x.ndim < 2 or y.ndim < 2:
-        fail(ShapeMismatch, f"matmul: In[0] and In[1] must be matrices (or batches of them), got shapes {x.shape} and "
-                            f"{y.shape}: use pb.linalg.matvec, pb.tensordot, or add a dimension with x[:, None]")  # fmt: skip
+        fail(
+            ShapeMismatch,
+            f"matmul: In[0] and In[1] must be matrices (or batches of them), got shapes {x.shape} and "
+            f"{y.shape}: use pb.linalg.matvec, pb.tensordot, or add a dimension with x[:, None]",
+        )
     z = apply(_MATMUL, (x, y), attrs)
     return z if output_type is None else cast(z, as_dtype(output_type))
 
@@ -59,28 +71,30 @@ def matvec(
 
 
 def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
-    """The sum of products over pairs of axes: a number n (the last n of a with the first n of b) or two lists of axes."""
+    """The sum of products over pairs of axes: two lists of axes, or n for the last n of a with the first n of b."""
     x, y = operands("tensordot", a, b)
     pairs = static_value(axes, "The argument `axes`")
     if isinstance(pairs, (int, np.integer)):
         n = int(pairs)
         if n < 0 or n > min(x.ndim, y.ndim):
             fail(ShapeMismatch, f"tensordot: `axes` is {n}, but the tensors have {x.ndim} and {y.ndim} dimensions")
-        left, right = list(range(x.ndim - n, x.ndim)), list(range(n))
+        left, right = [*range(x.ndim - n, x.ndim)], [*range(n)]
     else:
         if len(pairs) != 2:
             fail(ValueError, f"tensordot: `axes` must be an integer or have length 2, got {pairs!r}")
-        left, right = ([v] if isinstance(v, (int, np.integer)) else list(v) for v in pairs)
-        if len(left) != len(right):
-            fail(ValueError, f"tensordot: as many axes of a as of b, got {left} and {right}")
-        left, right = [axis_argument(k, x.ndim) for k in left], [axis_argument(k, y.ndim) for k in right]
+        of_a, of_b = ([v] if isinstance(v, (int, np.integer)) else list(v) for v in pairs)
+        if len(of_a) != len(of_b):
+            fail(ValueError, f"tensordot: as many axes of a as of b, got {of_a} and {of_b}")
+        left, right = [axis_argument(k, x.ndim) for k in of_a], [axis_argument(k, y.ndim) for k in of_b]
     keep_x = [k for k in range(x.ndim) if k not in left]
     keep_y = [k for k in range(y.ndim) if k not in right]
     sx, sy = x.type.shape, y.type.shape
     inner = product(tuple(sx[k] for k in left))
     if [sx[k] for k in left] != [sy[k] for k in right]:
-        fail(ShapeMismatch, f"tensordot: the sizes {[sx[k] for k in left]} and {[sy[k] for k in right]} of the contracted "
-                            "axes differ")  # fmt: skip
+        fail(
+            ShapeMismatch,
+            f"tensordot: the sizes {[sx[k] for k in left]} and {[sy[k] for k in right]} of the contracted axes differ",
+        )
     rows, cols = tuple(sx[k] for k in keep_x), tuple(sy[k] for k in keep_y)
     p = reshape(transpose(x, keep_x + left), (product(rows), inner))
     q = reshape(transpose(y, right + keep_y), (inner, product(cols)))
@@ -92,9 +106,9 @@ def diag_part(input: Any, name: str = "diag_part", k: int = 0) -> Tensor:
     t = as_tensor(input)
     if t.ndim < 2:
         fail(ShapeMismatch, f"diag_part: a matrix is needed, got shape {t.shape}")
-    m, n = t.type.shape[-2:]
-    size = min(m + min(k, 0), n - max(k, 0))  # type: ignore[operator,type-var]
-    places = np.arange(size) * (int(n) + 1) + (k if k >= 0 else -k * int(n))  # type: ignore[arg-type,call-overload]
+    m, n = known_sizes(t, "diag_part")[-2:]
+    size = min(m + min(k, 0), n - max(k, 0))
+    places = np.arange(size) * (n + 1) + (k if k >= 0 else -k * n)
     flat = reshape(t, (*t.type.shape[:-2], m * n))
     return apply(get("gather"), (flat, make(places.astype(np.int64))), {"axis": t.ndim - 2, "batch_dims": 0})  # type: ignore[no-any-return]
 
@@ -102,8 +116,7 @@ def diag_part(input: Any, name: str = "diag_part", k: int = 0) -> Tensor:
 def diag(diagonal: Any, name: str = "diag") -> Tensor:
     """Matrices with the last dimension on their diagonal, zeros elsewhere."""
     t = as_tensor(diagonal)
-    n = t.type.shape[-1]
-    mask = make(np.eye(n, dtype=bool))  # type: ignore[arg-type]
+    mask = make(np.eye(known_sizes(t, "diag")[-1], dtype=bool))
     return where(mask, expand_dims(t, -1), as_tensor(0, t.dtype))
 
 
@@ -115,9 +128,9 @@ def trace(x: Any, name: str | None = None) -> Tensor:
 def band_part(input: Any, num_lower: Any, num_upper: Any, name: str | None = None) -> Tensor:
     """Zeros outside of `num_lower` diagonals below and `num_upper` above the main one; negative keeps all."""
     t = as_tensor(input)
-    m, n = t.type.shape[-2:]
+    m, n = known_sizes(t, "band_part")[-2:]
     low, up = static_value(num_lower, "num_lower"), static_value(num_upper, "num_upper")
-    i, j = np.ogrid[: int(m), : int(n)]  # type: ignore[arg-type,call-overload,misc]
+    i, j = np.ogrid[:m, :n]
     mask = ((low < 0) | (i - j <= low)) & ((up < 0) | (j - i <= up))
     return where(make(np.array(mask)), t, as_tensor(0, t.dtype))
 
@@ -125,10 +138,10 @@ def band_part(input: Any, num_lower: Any, num_upper: Any, name: str | None = Non
 def set_diag(input: Any, diagonal: Any, name: str = "set_diag") -> Tensor:
     """Each matrix with another diagonal."""
     t = as_tensor(input)
-    m, n = t.type.shape[-2:]
+    m, n = known_sizes(t, "set_diag")[-2:]
     d = as_tensor(diagonal, t.dtype)
-    wide = expand_dims(d, -1) if m <= n else expand_dims(d, -2)  # type: ignore[operator]
-    return where(make(np.eye(m, n, dtype=bool)), broadcast_to(wide, t.type.shape) if m == n else wide, t)  # type: ignore[arg-type]
+    wide = expand_dims(d, -1) if m <= n else expand_dims(d, -2)
+    return where(make(np.eye(m, n, dtype=bool)), broadcast_to(wide, t.type.shape) if m == n else wide, t)
 
 
 def adjoint(matrix: Any, name: str | None = None) -> Tensor:
@@ -146,4 +159,16 @@ def cross(a: Any, b: Any, name: str | None = None) -> Tensor:
     return stack([x2 * y3 - x3 * y2, x3 * y1 - x1 * y3, x1 * y2 - x2 * y1], -1)
 
 
-__all__ = ["adjoint", "band_part", "cross", "diag", "diag_part", "eye", "matmul", "matvec", "set_diag", "tensordot", "trace"]
+__all__ = [
+    "adjoint",
+    "band_part",
+    "cross",
+    "diag",
+    "diag_part",
+    "eye",
+    "matmul",
+    "matvec",
+    "set_diag",
+    "tensordot",
+    "trace",
+]

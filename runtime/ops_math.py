@@ -105,12 +105,17 @@ def add_n(inputs: Sequence[Any], name: str | None = None) -> Tensor:
     if not isinstance(inputs, (list, tuple)):
         inputs = [inputs]
     if not inputs:
-        fail(ValueError, "Inputs must be an iterable of at least one Tensor/IndexedSlices with the same dtype and shape.")
+        fail(
+            ValueError, "Inputs must be an iterable of at least one Tensor/IndexedSlices with the same dtype and shape."
+        )
     ts = operands("add_n", *inputs)
     total = ts[0]
     for t in ts[1:]:
         if t.type.shape != total.type.shape:
-            fail(ShapeMismatch, f"add_n: all inputs must have one shape, got {total.shape} and {t.shape}: nothing is broadcast")
+            fail(
+                ShapeMismatch,
+                f"add_n: all inputs must have one shape, got {total.shape} and {t.shape}: nothing is broadcast",
+            )
         total = total + t
     return _a.identity(total) if len(ts) == 1 else total
 
@@ -161,7 +166,8 @@ div_no_nan = divide_no_nan
 def multiply_no_nan(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x * y, and 0 where y is 0 even if x is NaN or inf."""
     a, c = operands("multiply_no_nan", x, y)
-    return where(_a.equal(c, as_tensor(0, c.dtype)), as_tensor(0, a.dtype), a * c)
+    bad = _a.logical_and(_a.equal(c, as_tensor(0, c.dtype)), _a.logical_not(is_finite(a)))
+    return where(bad, as_tensor(0, a.dtype), a) * c
 
 
 def _zero_or(x: Any, y: Any, what: str, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

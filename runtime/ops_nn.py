@@ -61,7 +61,7 @@ def gelu(features: Any, approximate: bool = False, name: str | None = None) -> T
     if approximate:
         inner = _number(math.sqrt(2 / math.pi), x) * (x + _number(0.044715, x) * x * x * x)
         return _number(0.5, x) * x * (_number(1, x) + tanh(inner))
-    return _number(0.5, x) * x * (_number(1, x) + erf(x / _number(math.sqrt(2), x)))
+    return _number(0.5, x) * x * (_number(1, x) + erf(x / cast(math.sqrt(2), x.dtype)))
 
 
 def silu(features: Any, beta: float = 1.0) -> Tensor:
@@ -129,9 +129,12 @@ def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: str
     """
     y, x = _indices(labels), as_tensor(logits)
     if y.ndim != x.ndim - 1:
-        fail(ShapeMismatch, f"`labels.shape.rank` must equal `logits.shape.rank - 1`. Received: labels.shape={y.shape} "
-                            f"and logits.shape={x.shape}; use pb.squeeze(labels), or softmax_cross_entropy_with_logits for "
-                            "one-hot labels")  # fmt: skip
+        fail(
+            ShapeMismatch,
+            f"`labels.shape.rank` must equal `logits.shape.rank - 1`. Received: labels.shape={y.shape} "
+            f"and logits.shape={x.shape}; use pb.squeeze(labels), or softmax_cross_entropy_with_logits for "
+            "one-hot labels",
+        )
     return apply(get("sparse_softmax_cross_entropy"), (y, x), {})  # type: ignore[no-any-return]
 
 
@@ -163,8 +166,10 @@ def bias_add(value: Any, bias: Any, data_format: str | None = None, name: str | 
         fail(ValueError, f"`data_format` must be of the form `N...C` or `NC...`, got {data_format!r}")
     axis = 1 if data_format and data_format.startswith("NC") else x.ndim - 1
     if c.ndim != 1 or x.ndim < 2 or c.type.shape[0] != x.type.shape[axis]:
-        fail(ShapeMismatch, f"bias_add: Must provide as many biases as the last dimension of the input tensor: {c.shape} vs. "
-                            f"{x.shape}")  # fmt: skip
+        fail(
+            ShapeMismatch,
+            f"bias_add: Must provide as many biases as the last dimension of the input tensor: {c.shape} vs. {x.shape}",
+        )
     return x + (c if axis == x.ndim - 1 else reshape(c, [-1 if k == axis else 1 for k in range(x.ndim)]))
 
 
@@ -226,13 +231,16 @@ def dropout(x: Any, rate: Any, noise_shape: Any = None, seed: Any = None, name: 
 
     p = as_tensor(rate, t.dtype)
     dims = t.type.shape if noise_shape is None else shape_argument(noise_shape, "noise_shape")
-    keep = uniform(dims, dtype=t.dtype if t.dtype.size > 2 else float32, seed=seed) >= cast(p, float32 if t.dtype.size < 4 else t.dtype)
+    keep = uniform(dims, dtype=t.dtype if t.dtype.size > 2 else float32, seed=seed) >= cast(
+        p, float32 if t.dtype.size < 4 else t.dtype
+    )
     return where(keep, t / (_number(1, t) - p), zeros_like(t))
 
 
 __all__ = [
     "batch_normalization", "bias_add", "crelu", "dropout", "elu", "gelu", "l2_loss", "l2_normalize", "leaky_relu",
-    "log_poisson_loss", "log_softmax", "moments", "relu", "relu6", "selu", "sigmoid", "sigmoid_cross_entropy_with_logits",
+    "log_poisson_loss", "log_softmax", "moments", "relu", "relu6", "selu", "sigmoid",
+    "sigmoid_cross_entropy_with_logits",
     "silu", "softmax", "softmax_cross_entropy_with_logits", "softplus", "softsign",
     "sparse_softmax_cross_entropy_with_logits", "swish", "tanh", "weighted_cross_entropy_with_logits", "zero_fraction",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from .convert import as_tensor, static_value
 from .dispatch import apply
 from .elementwise import NONE
 from .errors import ShapeMismatch, TypeMismatch, fail
-from .ops_math import exp, log, maximum, rsqrt, sqrt, square, truncatediv
+from .ops_math import exp, is_nan, log, maximum, rsqrt, sqrt, square, truncatediv
 from .ops_shape import axis_argument, reshape
 from .tensor import Tensor
 
@@ -23,7 +23,11 @@ _SUM, _PROD, _MAX, _MIN, _ANY, _ALL = (get("reduce_" + n) for n in ("sum", "prod
 
 
 def axes_argument(axis: Any, rank: int) -> tuple[int, ...]:
-    """An axis argument as sorted axis numbers. Raises InvalidArgumentError (also a ValueError) for a missing or repeated one."""
+    """An axis argument as sorted axis numbers.
+
+    Raises:
+      InvalidArgumentError (also a ValueError): an axis that the tensor does not have, or one given twice.
+    """
     if axis is None:
         return tuple(range(rank))
     ks = static_value(axis, "The argument `axis`")
@@ -37,9 +41,11 @@ def axes_argument(axis: Any, rank: int) -> tuple[int, ...]:
 def _reduce(op: OpDef, x: Any, axis: Any, keepdims: Any) -> Tensor:
     t = as_tensor(x)
     attrs = {"axes": axes_argument(axis, t.ndim), "keepdims": bool(keepdims)}
-    if t.dtype.is_bool and not getattr(op, "types", "") == "bool":
-        fail(TypeMismatch, f"{op.name} is not defined for bool: use pb.reduce_any or pb.reduce_all, or "
-                           "pb.cast(x, pb.int32) to count")  # fmt: skip
+    if t.dtype.is_bool and getattr(op, "types", "") != "bool":
+        fail(
+            TypeMismatch,
+            f"{op.name} is not defined for bool: use pb.reduce_any or pb.reduce_all, or pb.cast(x, pb.int32) to count",
+        )
     return apply(op, (t,), attrs)  # type: ignore[no-any-return]
 
 
@@ -110,12 +116,17 @@ def reduce_std(input_tensor: Any, axis: Any = None, keepdims: bool = False, name
 def _floating(x: Any, what: str) -> Tensor:
     t = as_tensor(x)
     if not t.dtype.is_differentiable:
-        fail(TypeMismatch, f"Input must be either real or complex. Received {what} of dtype {t.dtype.name}: "
-                           "write pb.cast(x, pb.float32)")  # fmt: skip
+        fail(
+            TypeMismatch,
+            f"Input must be either real or complex. Received {what} of dtype {t.dtype.name}: "
+            "write pb.cast(x, pb.float32)",
+        )
     return t
 
 
-def reduce_euclidean_norm(input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None) -> Tensor:
+def reduce_euclidean_norm(
+    input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None
+) -> Tensor:
     """The square root of the sum of squares; integers give the integer part."""
     t = as_tensor(input_tensor)
     if t.dtype.is_integer:
@@ -142,6 +153,9 @@ def _extreme(name: str, x: Any, axis: Any, output_type: Any) -> Tensor:
     t = as_tensor(x)
     if t.dtype.is_bool:
         t = cast(t, as_dtype("int32"))
+    if t.dtype.is_floating:  # NaN is passed over, as in TensorFlow
+        worst = as_tensor(-np.inf if name == "argmax" else np.inf, t.dtype)
+        t = apply(get("where"), (is_nan(t), worst, t), {})
     k = axis_argument(0 if axis is None else axis, t.ndim)
     return apply(get(name), (t,), {"axis": k, "dtype": as_dtype(output_type)})  # type: ignore[no-any-return]
 
@@ -179,10 +193,12 @@ def cumulative_logsumexp(
     t = as_tensor(x)
     k = axis_argument(axis, t.ndim)
     top = apply(get("stop_gradient"), (reduce_max(t, k, keepdims=True),), {})
-    return log(cumsum(exp(t - top), k, exclusive, reverse)) + top
+    return log(cumsum(exp(t - top), k, exclusive, reverse)) + top  # type: ignore[no-any-return]
 
 
-def norm(tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: bool = False, name: str | None = None) -> Tensor:
+def norm(
+    tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: bool = False, name: str | None = None
+) -> Tensor:
     """The norm of the whole tensor, of vectors (one axis) or of matrices (two axes).
 
     Args:
@@ -201,13 +217,19 @@ def norm(tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: bool =
         return reduce_max(magnitude(t), axis, keepdims) if not matrix else _matrix_sum(t, axis, 1, keepdims)
     if isinstance(ord, (int, float)) and ord > 0 and not matrix:
         return reduce_sum(magnitude(t) ** ord, axis, keepdims) ** (1.0 / ord)
-    fail(ValueError, f"'ord' must be a supported vector or matrix norm: 'euclidean', 1, 2, p > 0 or np.inf, got {ord!r}")
+    fail(
+        ValueError, f"'ord' must be a supported vector or matrix norm: 'euclidean', 1, 2, p > 0 or np.inf, got {ord!r}"
+    )
 
 
 def _matrix_sum(t: Tensor, axis: Any, over: int, keepdims: bool) -> Tensor:
     sums = reduce_sum(magnitude(t), axis[over], keepdims=True)
     found = reduce_max(sums, list(axis), keepdims=True)
-    return found if keepdims else reshape(found, tuple(d for k, d in enumerate(t.type.shape) if k not in axes_argument(axis, t.ndim)))
+    return (
+        found
+        if keepdims
+        else reshape(found, tuple(d for k, d in enumerate(t.type.shape) if k not in axes_argument(axis, t.ndim)))
+    )
 
 
 def zero_fraction(value: Any, name: str | None = None) -> Tensor:

@@ -14,7 +14,7 @@ from .elementwise import operands
 from .errors import ShapeMismatch, fail
 from .ops_create import zeros
 from .ops_index import _index_depth, _indices, flat_places, gather, where
-from .ops_shape import reshape, shape_argument
+from .ops_shape import known_sizes, reshape, shape_argument
 from .tensor import Tensor
 
 _SCATTER = get("scatter_add")
@@ -31,8 +31,11 @@ def tensor_scatter(kind: str, tensor: Tensor, indices: Any, updates: Any) -> Ten
     depth, sizes = _index_depth(i, t, "tensor_scatter_nd_" + kind)
     want = (*i.type.shape[:-1], *t.type.shape[depth:])
     if u.type.shape != want:
-        fail(ShapeMismatch, f"Dimensions [0,{i.ndim - 1}) of indices[shape={i.shape}] must match those of updates[shape="
-                            f"{u.shape}]: updates of shape {want} are needed")  # fmt: skip
+        fail(
+            ShapeMismatch,
+            f"Dimensions [0,{i.ndim - 1}) of indices[shape={i.shape}] must match those of updates[shape="
+            f"{u.shape}]: updates of shape {want} are needed",
+        )
     places = reshape(flat_places(i, sizes, "tensor_scatter_nd_" + kind), (-1,))
     rest = t.type.shape[depth:]
     base = reshape(t, (product(sizes), *rest))
@@ -56,7 +59,7 @@ def _write(kind: str, base: Tensor, places: Tensor, rows: Tensor) -> Tensor:
         return where(hit, picked, base)
     from .ops_math import maximum, minimum
 
-    for k in range(rows.type.shape[0]):  # type: ignore[arg-type]
+    for k in range(known_sizes(rows, "tensor_scatter_nd_" + kind)[0]):
         row = _add(zeros(base.type.shape, base.dtype), places[k : k + 1], rows[k : k + 1])
         at = _add(zeros(base.type.shape, base.dtype), places[k : k + 1], rows[k : k + 1] * 0 + 1)
         better = maximum(base, row) if kind == "max" else minimum(base, row)
@@ -69,7 +72,7 @@ def _winners(kind: str, base: Tensor, places: Tensor, rows: Tensor) -> Tensor:
     value = places._constant_value()
     if value is None:
         fail(TypeError, f"tensor_scatter_nd_{kind}: the indices must be known while a function is traced")
-    out = np.full(base.type.shape[0], -1, np.int64)  # type: ignore[arg-type,call-overload]
+    out = np.full(known_sizes(base, "tensor_scatter_nd_" + kind)[0], -1, np.int64)
     out[value] = np.arange(len(value))
     return make(out)
 

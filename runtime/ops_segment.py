@@ -129,4 +129,3 @@ def dynamic_stitch(indices: Sequence[Any], data: Sequence[Any], name: str | None
     winner = np.zeros(n, np.int64)
     winner[flat] = np.arange(flat.size)
     return gather(rows, make(winner))
-

@@ -1,7 +1,7 @@
 """Public ops that rearrange: reshape, transpose, stack, split, pad, tile and their relatives.
 
-Axes may be negative. Arguments that give a shape, an axis or a number may be tensors whose value is known; sizes of a trace
-may be symbols, which stay symbols.
+Axes may be negative. Arguments that give a shape, an axis or a number may be tensors whose value is known; sizes of a
+trace may be symbols, which stay symbols.
 """
 
 from __future__ import annotations
@@ -44,14 +44,27 @@ def _size(d: Any, what: str) -> Any:
 
 
 def axis_argument(axis: Any, rank: int, what: str = "axis") -> int:
-    """An axis as a number from 0 to rank - 1. Raises InvalidArgumentError (also a ValueError) when it has no such axis."""
+    """An axis as a number from 0 to rank - 1. Raises InvalidArgumentError (also a ValueError) outside of that."""
     k = static_value(axis, f"The argument `{what}`")
     if isinstance(k, (list, tuple)) and len(k) == 1:
         k = k[0]
     k = _size(k, what)
     if not -rank <= k < rank:
-        fail(ShapeMismatch, f"{what} {k} is out of range: a tensor with {rank} dimensions has {what} in [{-rank}, {rank})")
+        fail(
+            ShapeMismatch,
+            f"{what} {k} is out of range: a tensor with {rank} dimensions has {what} in [{-rank}, {rank})",
+        )
     return int(k % rank)
+
+
+def known_sizes(t: Tensor, what: str) -> tuple[int, ...]:
+    """The shape as ints. Raises TypeError for a size that is not known while a function is traced."""
+    dims = tuple(d for d in t.type.shape if isinstance(d, int))
+    if len(dims) != t.ndim:
+        fail(
+            TypeError, f"{what}: the shape {t.shape} must be known while a function is traced: give an input_signature"
+        )
+    return dims
 
 
 def reshape(tensor: Any, shape: Any, name: str | None = None) -> Tensor:
@@ -74,8 +87,11 @@ def _infer_size(t: Tensor, dims: tuple[Any, ...]) -> tuple[Any, ...]:
     rest: Any = product(tuple(d for d in dims if d != -1))
     total = product(have)
     if isinstance(rest, int) and isinstance(total, int) and (rest == 0 or total % rest):
-        fail(ShapeMismatch, f"reshape: a tensor of shape {t.shape} ({total} elements) cannot have the shape {list(dims)}: "
-                            f"{total} is no multiple of {rest}")  # fmt: skip
+        fail(
+            ShapeMismatch,
+            f"reshape: a tensor of shape {t.shape} ({total} elements) cannot have the shape {list(dims)}: "
+            f"{total} is no multiple of {rest}",
+        )
     return tuple(floordiv(total, rest) if d == -1 else d for d in dims)
 
 
@@ -162,8 +178,11 @@ def stack(values: Any, axis: Any = 0, name: str = "stack") -> Tensor:
     dims = ts[0].type.shape
     for t in ts[1:]:
         if t.type.shape != dims:
-            fail(ShapeMismatch, f"stack: shapes of all inputs must match: {ts[0].shape} and {t.shape} differ; bring them to "
-                                "one shape with pb.broadcast_to or pb.pad")  # fmt: skip
+            fail(
+                ShapeMismatch,
+                f"stack: shapes of all inputs must match: {ts[0].shape} and {t.shape} differ; bring them to "
+                "one shape with pb.broadcast_to or pb.pad",
+            )
     k = axis_argument(axis, len(dims) + 1)
     rows = [apply(_RESHAPE, (t,), {"shape": (*dims[:k], 1, *dims[k:])}) for t in ts]
     return apply(_CONCAT, rows, {"axis": k})  # type: ignore[no-any-return]
@@ -196,7 +215,9 @@ def unstack(value: Any, num: int | None = None, axis: Any = 0, name: str = "unst
     return [apply(_RESHAPE, (part(t, k, i, 1),), rest) for i in range(n)]
 
 
-def split(value: Any, num_or_size_splits: Any, axis: Any = 0, num: int | None = None, name: str = "split") -> list[Tensor]:
+def split(
+    value: Any, num_or_size_splits: Any, axis: Any = 0, num: int | None = None, name: str = "split"
+) -> list[Tensor]:
     """Parts along an axis: so many equal ones, or of the given sizes (one may be -1)."""
     t = as_tensor(value)
     k = axis_argument(axis, t.ndim)
@@ -230,8 +251,8 @@ def slice(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tensor
 
 
 def strided_slice(
-    input_: Any, begin: Any, end: Any, strides: Any = None, begin_mask: int = 0, end_mask: int = 0, ellipsis_mask: int = 0,
-    new_axis_mask: int = 0, shrink_axis_mask: int = 0, var: Any = None, name: str | None = None,
+    input_: Any, begin: Any, end: Any, strides: Any = None, begin_mask: int = 0, end_mask: int = 0,
+    ellipsis_mask: int = 0, new_axis_mask: int = 0, shrink_axis_mask: int = 0, var: Any = None, name: str | None = None,
 ) -> Tensor:  # fmt: skip
     """`t[b0:e0:s0, ...]`, with TensorFlow's masks."""
     lows, highs = shape_argument(begin, "begin"), shape_argument(end, "end")
@@ -261,7 +282,9 @@ def reverse(tensor: Any, axis: Any, name: str | None = None) -> Tensor:
     return apply(_REVERSE, (t,), {"axes": tuple(ks)})  # type: ignore[no-any-return]
 
 
-def pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", constant_values: Any = 0, name: str | None = None) -> Tensor:
+def pad(
+    tensor: Any, paddings: Any, mode: str = "CONSTANT", constant_values: Any = 0, name: str | None = None
+) -> Tensor:
     """Elements added before and after along each dimension: a constant, or a reflection of the tensor itself.
 
     Args:
@@ -273,7 +296,10 @@ def pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", constant_values: Any
     t = as_tensor(tensor)
     rows = static_value(paddings, "The argument `paddings`")
     if len(rows) != t.ndim or any(len(r) != 2 for r in rows):
-        fail(ShapeMismatch, f"pad: paddings must have the shape [{t.ndim}, 2] for a tensor of shape {t.shape}, got {rows}")
+        fail(
+            ShapeMismatch,
+            f"pad: paddings must have the shape [{t.ndim}, 2] for a tensor of shape {t.shape}, got {rows}",
+        )
     low = tuple(_size(r[0], "paddings") for r in rows)
     high = tuple(_size(r[1], "paddings") for r in rows)
     if any(isinstance(p, int) and p < 0 for p in (*low, *high)):
@@ -283,7 +309,10 @@ def pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", constant_values: Any
         value = as_tensor(constant_values, t.dtype)
         return apply(_PAD, (t, value), {"low": low, "high": high})  # type: ignore[no-any-return]
     if kind not in ("REFLECT", "SYMMETRIC"):
-        fail(ValueError, f"Value of argument `mode` expected to be one of 'CONSTANT', 'REFLECT', or 'SYMMETRIC', got {mode!r}")
+        fail(
+            ValueError,
+            f"Value of argument `mode` expected to be one of 'CONSTANT', 'REFLECT', or 'SYMMETRIC', got {mode!r}",
+        )
     for k in range(t.ndim):
         t = _mirror(t, k, low[k], high[k], int(kind == "REFLECT"))
     return t
@@ -292,14 +321,17 @@ def pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", constant_values: Any
 def _mirror(t: Tensor, k: int, low: Any, high: Any, skip: int) -> Tensor:
     n = t.type.shape[k]
     if isinstance(n, int) and max(low, high) > n - skip:
-        fail(InvalidArgumentError, f"pad: paddings {low} and {high} are too large for dimension {k} of size {n}: at most "
-                                   f"{n - skip} elements can be reflected")  # fmt: skip
+        fail(
+            InvalidArgumentError,
+            f"pad: paddings {low} and {high} are too large for dimension {k} of size {n}: at most "
+            f"{n - skip} elements can be reflected",
+        )
     parts = [t]
     if low:
         parts.insert(0, apply(_REVERSE, (part(t, k, skip, low),), {"axes": (k,)}))
     if high:
         parts.append(apply(_REVERSE, (part(t, k, n - high - skip, high),), {"axes": (k,)}))
-    return apply(_CONCAT, parts, {"axis": k}) if len(parts) > 1 else t  # type: ignore[no-any-return]
+    return apply(_CONCAT, parts, {"axis": k}) if len(parts) > 1 else t
 
 
 def roll(input: Any, shift: Any, axis: Any, name: str | None = None) -> Tensor:
@@ -342,9 +374,9 @@ def meshgrid(*args: Any, indexing: str = "xy", name: str = "meshgrid") -> list[T
     order = list(range(n))
     if indexing == "xy" and n > 1:
         order[:2] = [1, 0]
-    shape = [0] * n
+    shape: list[DimLike] = [0] * n
     for i, t in enumerate(ts):
-        shape[order[i]] = t.type.shape[0]  # type: ignore[call-overload]
+        shape[order[i]] = t.type.shape[0]
     return [broadcast_to(reshape(t, [-1 if order[i] == k else 1 for k in range(n)]), shape) for i, t in enumerate(ts)]
 
 
@@ -373,9 +405,9 @@ def rank(input: Any, name: str | None = None) -> Tensor:
 
 def broadcast_static_shape(shape_x: Any, shape_y: Any) -> TensorShape:
     """The shape that two shapes broadcast to. Raises ValueError when they do not."""
-    x, y = list(TensorShape(shape_x).as_list()), list(TensorShape(shape_y).as_list())
+    x, y = TensorShape(shape_x).as_list(), TensorShape(shape_y).as_list()
     n = max(len(x), len(y))
-    x, y = [1] * (n - len(x)) + x, [1] * (n - len(y)) + y
+    x, y = [*[1] * (n - len(x)), *x], [*[1] * (n - len(y)), *y]
     out: list[int | None] = []
     for a, c in zip(x, y, strict=True):
         if a is not None and c is not None and a != c and 1 not in (a, c):

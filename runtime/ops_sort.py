@@ -1,9 +1,10 @@
-"""Public ops on order and counts: sort, argsort, top_k, unique, searchsorted, bincount. Orders are found eagerly in NumPy;
-the values themselves are gathered, so that gradients flow through them."""
+"""Public ops on order and counts: sort, argsort, top_k, unique, searchsorted, bincount. Orders are found eagerly in
+NumPy; the values themselves are gathered, so that gradients flow through them.
+"""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class UniqueWithCounts(NamedTuple):
 
     y: Tensor
     idx: Tensor
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]  # TensorFlow's name hides tuple.count
 
 
 def _known(t: Tensor, what: str) -> Array:
@@ -113,7 +114,9 @@ def unique_with_counts(x: Any, out_idx: Any = int32, name: str | None = None) ->
     t = as_tensor(x)
     if t.ndim != 1:
         fail(ShapeMismatch, f"unique expects a 1D vector, got shape {t.shape}")
-    _, first, inverse, counts = np.unique(_known(t, "unique"), return_index=True, return_inverse=True, return_counts=True)
+    _, first, inverse, counts = np.unique(
+        _known(t, "unique"), return_index=True, return_inverse=True, return_counts=True
+    )
     order = np.argsort(first, kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
@@ -123,7 +126,11 @@ def unique_with_counts(x: Any, out_idx: Any = int32, name: str | None = None) ->
 
 
 def searchsorted(
-    sorted_sequence: Any, values: Any, side: str = "left", out_type: Any = int32, name: str | None = None
+    sorted_sequence: Any,
+    values: Any,
+    side: Literal["left", "right"] = "left",
+    out_type: Any = int32,
+    name: str | None = None,
 ) -> Tensor:
     """Where to insert values into sorted rows to keep them sorted."""
     s, v = as_tensor(sorted_sequence), as_tensor(values)
@@ -133,12 +140,19 @@ def searchsorted(
     kind = as_dtype(out_type).np
     if a.ndim == 1:
         return make(np.asarray(np.searchsorted(a, b, side)).astype(kind))
-    rows = [np.searchsorted(p, q, side) for p, q in zip(a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1]), strict=True)]
+    rows = [
+        np.searchsorted(p, q, side) for p, q in zip(a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1]), strict=True)
+    ]
     return make(np.stack(rows).reshape(b.shape).astype(kind))
 
 
 def bincount(
-    arr: Any, weights: Any = None, minlength: Any = None, maxlength: Any = None, dtype: Any = int32, name: str | None = None
+    arr: Any,
+    weights: Any = None,
+    minlength: Any = None,
+    maxlength: Any = None,
+    dtype: Any = int32,
+    name: str | None = None,
 ) -> Tensor:
     """How often each number from 0 on occurs, or the sum of its weights."""
     x = _known(as_tensor(arr), "bincount").ravel()

@@ -37,4 +37,3 @@ def tensor_str(t: Tensor) -> str:
 def variable_repr(v: Variable) -> str:
     """`<tf.Variable 'w:0' shape=() dtype=float32, numpy=1.0>`."""
     return f"<tf.Variable '{v.name}' shape={v.shape} dtype={v.dtype.name}, numpy={numpy_text(v._data, True)}>"
-

@@ -1,8 +1,8 @@
 """`pb.random`: numbers from counter-based streams; the same seed gives the same numbers, eagerly and compiled.
 
 Normals are Box and Muller's (1958) from two uniform streams; truncated normals come from the inverse of the normal
-distribution function, so no draw is ever repeated. Each public function exists twice: on the global stream (or that of an op
-seed), and `stateless_*`, a pure function of its seed.
+distribution function, so no draw is ever repeated. Each public function exists twice: on the global stream (or that
+of an op seed), and `stateless_*`, a pure function of its seed.
 """
 
 from __future__ import annotations
@@ -72,11 +72,9 @@ def _uniform(source: Source, dims: tuple[Any, ...], low: Any, high: Any, dtype: 
         return u
     a, c = as_tensor(low, dtype), as_tensor(high, dtype)
     x = u * (c - a) + a
-    top = c._constant_value()
-    if top is not None and top.dtype != object and top.ndim == 0:  # rounding must not reach the upper bound
-        below = np.nextafter(top.astype(np.float32) if dtype.size < 4 else top, a._constant_value(), dtype=None)
-        if dtype.size >= 4:
-            x = minimum(x, make(np.asarray(below, dtype.np)))
+    bottom, top = a._constant_value(), c._constant_value()
+    if bottom is not None and top is not None and dtype.size >= 4:  # rounding must not reach the upper bound
+        x = minimum(x, make(np.asarray(np.nextafter(top, bottom), dtype.np)))
     return x
 
 
@@ -272,7 +270,9 @@ class Generator:
     def _draw(self, dims: tuple[Any, ...], streams: int = 1) -> Source:
         return Source(*advance(self._state, dims, streams))
 
-    def uniform(self, shape: Any, minval: Any = 0, maxval: Any = None, dtype: Any = float32, name: Any = None) -> Tensor:
+    def uniform(
+        self, shape: Any, minval: Any = 0, maxval: Any = None, dtype: Any = float32, name: Any = None
+    ) -> Tensor:
         """As `pb.random.uniform`."""
         d, dims = as_dtype(dtype), shape_argument(shape)
         return _uniform(self._draw(dims), dims, minval, _high(d, maxval), d)
@@ -313,7 +313,8 @@ def set_global_generator(generator: Generator) -> None:
 
 
 __all__ = [
-    "Generator", "categorical", "get_global_generator", "normal", "set_global_generator", "set_seed", "shuffle", "split",
+    "Generator", "categorical", "get_global_generator", "normal", "set_global_generator", "set_seed", "shuffle",
+    "split",
     "stateless_categorical", "stateless_normal", "stateless_shuffle", "stateless_truncated_normal", "stateless_uniform",
     "truncated_normal", "uniform",
 ]  # fmt: skip

@@ -1,8 +1,8 @@
 """Where random numbers come from: a key and a counter in a Variable, advanced by every draw.
 
-Element k of a draw is a pure function of (key, counter + k), so a draw is reproducible from the state alone. The state is an
-ordinary int64[2] Variable: a compiled function that draws takes it as a parameter and gives the advanced one back, so
-each call draws fresh numbers, and eager and compiled streams are the same.
+Element k of a draw is a pure function of (key, counter + k), so a draw is reproducible from the state alone. The
+state is an ordinary int64[2] Variable: a compiled function that draws takes it as a parameter and gives the advanced
+one back, so each call draws fresh numbers, and eager and compiled streams are the same.
 """
 
 from __future__ import annotations

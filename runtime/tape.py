@@ -1,9 +1,9 @@
 """`GradientTape`: records the ops that touch watched tensors and differentiates them, with TensorFlow's semantics.
 
-While a tape is in its `with` block the dispatcher shows it every op. It keeps the ones of which some operand is watched,
-and watches their results that can carry a gradient. What cuts a path (an integer result, `stop_gradient`, a value that
-left for NumPy) is noted with the user's line, so that `explain` can say why a gradient is None. `gradient` is a reverse
-sweep (`backward.py`) over plain arrays, or over tensors where an outer tape or a trace must see it.
+While a tape is in its `with` block the dispatcher shows it every op. It keeps the ones of which some operand is
+watched, and watches their results that can carry a gradient. What cuts a path (an integer result, `stop_gradient`, a
+value that left for NumPy) is noted with the user's line, so that `explain` can say why a gradient is None. `gradient`
+is a reverse sweep (`backward.py`) over plain arrays, or over tensors where an outer tape or a trace must see it.
 """
 
 from __future__ import annotations
@@ -67,8 +67,11 @@ class GradientTape:
 
     def _push(self) -> None:
         if self._recording:
-            fail(ValueError, "Tape is still recording. This can happen if you try to re-enter an already-active tape: use "
-                             "a new GradientTape for the inner block")  # fmt: skip
+            fail(
+                ValueError,
+                "Tape is still recording. This can happen if you try to re-enter an already-active tape: use "
+                "a new GradientTape for the inner block",
+            )
         if self._records is None:
             self._clear([])
         push(self)
@@ -125,14 +128,20 @@ class GradientTape:
         """
         for t in nest.flatten(tensor):
             if not isinstance(t, (Tensor, Variable)):
-                fail(ValueError, f"Passed in object {t!r} of type {type(t).__name__!r}, not pb.Tensor or pb.Variable: "
-                                 "convert it with pb.constant and use that tensor")  # fmt: skip
+                fail(
+                    ValueError,
+                    f"Passed in object {t!r} of type {type(t).__name__!r}, not pb.Tensor or pb.Variable: "
+                    "convert it with pb.constant and use that tensor",
+                )
             if self._records is None:
-                fail(RuntimeError, "watch() needs a tape that records: call it inside of `with pb.GradientTape() as tape:`")
+                fail(
+                    RuntimeError,
+                    "watch() needs a tape that records: call it inside of `with pb.GradientTape() as tape:`",
+                )
             if not t.dtype.is_differentiable:
                 warnings.warn(
-                    f"The dtype of the watched tensor must be floating (e.g. pb.float32), got {t.dtype.name}: its gradient "
-                    f"will be None; write pb.cast(x, pb.float32) before watching it{at()}",
+                    f"The dtype of the watched tensor must be floating (e.g. pb.float32), got {t.dtype.name}: its "
+                    f"gradient will be None; write pb.cast(x, pb.float32) before watching it{at()}",
                     stacklevel=2,
                 )
             if isinstance(t, Variable):
@@ -185,8 +194,11 @@ class GradientTape:
         unconnected = UnconnectedGradients(unconnected_gradients)
         self._ready("gradient")
         if target is None:
-            fail(TypeError, "Argument `target` should be a list or nested structure of Tensors or Variables to be "
-                            "differentiated, but received None.")  # fmt: skip
+            fail(
+                TypeError,
+                "Argument `target` should be a list or nested structure of Tensors or Variables to be "
+                "differentiated, but received None.",
+            )
         flat_sources = [_tensor_like(s, "source") for s in nest.flatten(sources)]
         targets = [_tensor_like(t, "target") for t in nest.flatten(target)]
         grads = self._differentiate(targets, flat_sources, output_gradients)
@@ -197,16 +209,19 @@ class GradientTape:
 
     def _ready(self, what: str) -> None:
         if self._records is None:
-            fail(RuntimeError, f"{what}: A non-persistent GradientTape can only be used to compute one set of gradients (or "
-                               "jacobians), and only after it has recorded: use pb.GradientTape(persistent=True) to ask it "
-                               "several times")  # fmt: skip
+            fail(
+                RuntimeError,
+                f"{what}: A non-persistent GradientTape can only be used to compute one set of gradients (or "
+                "jacobians), and only after it has recorded: use pb.GradientTape(persistent=True) to ask it "
+                "several times",
+            )
         if self._recording:
             if not self._persistent:
                 self._pop()
             else:
                 warnings.warn(
-                    f"Calling GradientTape.{what} on a persistent tape inside its context records the gradient's own ops "
-                    f"(slower, more memory). Only do this for higher order derivatives{at()}",
+                    f"Calling GradientTape.{what} on a persistent tape inside its context records the gradient's own "
+                    f"ops (slower, more memory). Only do this for higher order derivatives{at()}",
                     stacklevel=4,
                 )
 
@@ -281,8 +296,11 @@ def _tensor_like(t: Any, what: str) -> Any:
     if isinstance(t, Variable):
         return t._origin
     if not isinstance(t, Tensor):
-        fail(TypeError, f"A {what} of a gradient must be a pb.Tensor or pb.Variable, got {t!r} of type {type(t).__name__}: "
-                        "only what pb ops computed inside the tape can be differentiated")  # fmt: skip
+        fail(
+            TypeError,
+            f"A {what} of a gradient must be a pb.Tensor or pb.Variable, got {t!r} of type {type(t).__name__}: "
+            "only what pb ops computed inside the tape can be differentiated",
+        )
     return t
 
 
@@ -306,5 +324,8 @@ def seed(target: Any, ct: Any, ones: bool, raw: bool) -> Any:
         try:
             g = EAGER.broadcast_to(g, shape=shape)
         except ShapeMismatch:
-            fail(ShapeMismatch, f"output_gradients of shape {g.shape} for a target of shape {t.shape}: they must be equal")
+            fail(
+                ShapeMismatch,
+                f"output_gradients of shape {g.shape} for a target of shape {t.shape}: they must be equal",
+            )
     return g._data if raw else g

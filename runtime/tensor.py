@@ -1,9 +1,9 @@
 """`Tensor`: an immutable array that ops make and tapes follow.
 
-A Tensor is a handle on a C-contiguous, aligned, native-endian NumPy array that nobody writes to after the Tensor exists.
-It has no other state: tapes know it by its identity. Its operators are in `operators.py`; here is what makes it a Python
-object: conversion, printing, iteration, hashing, copying, NumPy's protocols. Tracing has a subclass without data
-(`tracer.symbolic.SymbolicTensor`) that overrides `type` and whatever here needs the data.
+A Tensor is a handle on a C-contiguous, aligned, native-endian NumPy array that nobody writes to after the Tensor
+exists. It has no other state: tapes know it by its identity. Its operators are in `operators.py`; here is what makes
+it a Python object: conversion, printing, iteration, hashing, copying, NumPy's protocols. Tracing has a subclass
+without data (`tracer.symbolic.SymbolicTensor`) that overrides `type` and whatever here needs the data.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from .tensor_shape import TensorShape, known_shape
 Array = np.ndarray[Any, Any]
 
 _NUMPY_NAMES = {
-    "T": "pb.transpose(t)", "astype": "pb.cast(t, dtype)", "ravel": "pb.reshape(t, [-1])", "flatten": "pb.reshape(t, [-1])",
+    "T": "pb.transpose(t)", "astype": "pb.cast(t, dtype)", "ravel": "pb.reshape(t, [-1])",
+    "flatten": "pb.reshape(t, [-1])",
     "transpose": "pb.transpose(t)", "reshape": "pb.reshape(t, shape)", "clip": "pb.clip_by_value(t, low, high)",
     "size": "pb.size(t)", "tolist": "t.numpy().tolist()", "data": "t.numpy().data", "sum": "pb.reduce_sum(t)",
     "mean": "pb.reduce_mean(t)", "max": "pb.reduce_max(t)", "min": "pb.reduce_min(t)", "item": "t.numpy().item()",
@@ -87,7 +88,9 @@ class Tensor(Operators):
     def set_shape(self, shape: Any) -> None:
         """Checks that the shape is compatible. Raises ValueError."""
         if not self.shape.is_compatible_with(shape):
-            raise ValueError(f"Tensor's shape {self.shape} is not compatible with supplied shape {TensorShape(shape)}{at()}")
+            raise ValueError(
+                f"Tensor's shape {self.shape} is not compatible with supplied shape {TensorShape(shape)}{at()}"
+            )
 
     @property
     def name(self) -> NoReturn:
@@ -189,7 +192,7 @@ class Tensor(Operators):
         return format(self._numpy(), spec)
 
     # ------------------------------------------------------------ identity
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # type: ignore[override]
         raise TypeError("Tensor is unhashable, because == compares elements. Instead, use tensor.ref() as the key.")
 
     def ref(self) -> Reference:
@@ -247,7 +250,7 @@ def as_storage(a: Any) -> Array:
     if type(a) is np.ndarray and a.flags.c_contiguous and a.flags.aligned and a.dtype.isnative:
         return a
     a = np.asarray(a)
-    return np.require(a, a.dtype.newbyteorder("="), "CA") if a.ndim else np.array(a, a.dtype.newbyteorder("="))
+    return np.require(a, a.dtype.newbyteorder("="), ["C", "A"]) if a.ndim else np.array(a, a.dtype.newbyteorder("="))
 
 
 def wrap(a: Any) -> Tensor:

@@ -22,7 +22,9 @@ class TensorShape:
             self._dims = None
         elif isinstance(dims, TensorShape):
             self._dims = dims._dims
-        elif isinstance(dims, (list, tuple)) or (hasattr(dims, "__iter__") and not (hasattr(dims, "shape") and len(dims.shape) == 0)):
+        elif isinstance(dims, (list, tuple)) or (
+            hasattr(dims, "__iter__") and not (hasattr(dims, "shape") and len(dims.shape) == 0)
+        ):
             self._dims = tuple(_dim(d) for d in dims)
         else:
             self._dims = (_dim(dims),)

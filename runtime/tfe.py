@@ -56,8 +56,11 @@ def value_and_gradients_function(f: Callable[..., Any], params: Any = None) -> C
                     tape.watch(s)
             result = f(*xs)
             if result is None:
-                fail(ValueError, "Cannot differentiate a function that returns None; did you forget to return a value "
-                                 f"from {getattr(f, '__name__', f)!r}?")  # fmt: skip
+                fail(
+                    ValueError,
+                    "Cannot differentiate a function that returns None; did you forget to return a value "
+                    f"from {getattr(f, '__name__', f)!r}?",
+                )
         outs = nest.map_structure(_argument_value, result)
         cts = None if dy is None else nest.flatten(nest.map_structure(as_tensor, dy))
         grads = tape.gradient(result, sources, output_gradients=cts)
@@ -97,8 +100,11 @@ def implicit_value_and_gradients(f: Callable[..., Any]) -> Callable[..., Any]:
         with GradientTape() as tape:
             result = f(*args, **kwargs)
         if result is None:
-            fail(ValueError, "Cannot differentiate a function that returns None; did you forget to return a value from "
-                             f"{getattr(f, '__name__', f)!r}?")  # fmt: skip
+            fail(
+                ValueError,
+                "Cannot differentiate a function that returns None; did you forget to return a value from "
+                f"{getattr(f, '__name__', f)!r}?",
+            )
         variables = list(tape.watched_variables())
         if not variables:
             fail(ValueError, "No trainable variables were accessed while the function was being computed.")

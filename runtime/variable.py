@@ -1,8 +1,8 @@
 """`Variable`: a named cell with a fixed dtype and shape, whose content assignments replace.
 
-Reading gives a Tensor of the present value; tapes record the read, so the gradient with respect to the variable is the sum
-over its reads. An assignment puts a new array into the cell: tensors that were read before keep the old one. Inside a
-trace both go to the trace, for which a variable is one more parameter and result of the function.
+Reading gives a Tensor of the present value; tapes record the read, so the gradient with respect to the variable is
+the sum over its reads. An assignment puts a new array into the cell: tensors that were read before keep the old one.
+Inside a trace both go to the trace, for which a variable is one more parameter and result of the function.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class Variable(Operators):
         experimental_enable_variable_lifting: bool = True,
     ) -> None:
         if initial_value is None:
-            fail(ValueError, "The `initial_value` arg to `pb.Variable` must be specified: a Variable needs a first value")
+            fail(
+                ValueError, "The `initial_value` arg to `pb.Variable` must be specified: a Variable needs a first value"
+            )
         self._name = "".join(n + "/" for n in context.names) + (name or "Variable")
         self._trainable = True if trainable is None else bool(trainable)
         self._number = next(_numbers)
@@ -73,8 +75,11 @@ class Variable(Operators):
         self._data = t._data
         self._static_shape = None if shape is None else TensorShape(shape)
         if self._static_shape is not None and not self._static_shape.is_compatible_with(t.shape):
-            fail(ValueError, f"In this `pb.Variable` creation, the initial value's shape {t.shape} is not compatible "
-                             f"with the explicitly supplied `shape` argument {self._static_shape}")  # fmt: skip
+            fail(
+                ValueError,
+                f"In this `pb.Variable` creation, the initial value's shape {t.shape} is not compatible "
+                f"with the explicitly supplied `shape` argument {self._static_shape}",
+            )
 
     def _initial(self, value: Any, dtype: DType | None) -> Tensor:
         trace = context.trace if slow_mode.count else None
@@ -225,8 +230,11 @@ class Variable(Operators):
         """
         t = self._operand(value)
         if not self.shape.is_compatible_with(t.shape):
-            fail(ValueError, f"Cannot assign value to variable '{self.name}': Shape mismatch. The variable shape "
-                             f"{self.shape}, and the assigned value shape {t.shape} are incompatible.")  # fmt: skip
+            fail(
+                ValueError,
+                f"Cannot assign value to variable '{self.name}': Shape mismatch. The variable shape "
+                f"{self.shape}, and the assigned value shape {t.shape} are incompatible.",
+            )
         self._store(t)
         return Assigned(self._origin) if read_value else None
 
@@ -234,8 +242,11 @@ class Variable(Operators):
         t = self._operand(delta)
         mine = self._read_unrecorded()
         if t.type.shape != mine.type.shape and not t.shape.is_compatible_with(mine.shape):
-            fail(InvalidArgumentError, f"Cannot {what} variable '{self.name}' of shape {self.shape} with a value of "
-                                       f"shape {t.shape}: the shapes must be equal, nothing is broadcast")  # fmt: skip
+            fail(
+                InvalidArgumentError,
+                f"Cannot {what} variable '{self.name}' of shape {self.shape} with a value of "
+                f"shape {t.shape}: the shapes must be equal, nothing is broadcast",
+            )
         self._store(apply_unrecorded(op, (mine, t), {}))
         return Assigned(self._origin) if read_value else None
 
@@ -243,11 +254,15 @@ class Variable(Operators):
         trace = context.trace if slow_mode.count else None
         return Tensor(self._data) if trace is None else trace.read_variable(self._origin)
 
-    def assign_add(self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True) -> Any:
+    def assign_add(
+        self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True
+    ) -> Any:
         """Adds to the value. Raises InvalidArgumentError for another shape, ValueError for another dtype."""
         return self._update(_ADD, "assign_add", delta, read_value)
 
-    def assign_sub(self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True) -> Any:
+    def assign_sub(
+        self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True
+    ) -> Any:
         """Subtracts from the value. Raises InvalidArgumentError for another shape, ValueError for another dtype."""
         return self._update(_SUB, "assign_sub", delta, read_value)
 
@@ -308,7 +323,7 @@ class Variable(Operators):
     def __format__(self, spec: str) -> str:
         return format(repr(self), spec)
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # type: ignore[override]
         raise TypeError("Variable is unhashable, because == compares elements. Instead, use variable.ref() as the key.")
 
     def ref(self) -> Reference:
@@ -321,7 +336,6 @@ class Variable(Operators):
         memo[id(self)] = new = Variable(Tensor(self._data), trainable=self.trainable, shape=self._static_shape)
         new._name = self._name
         return new
-
 
     def __reduce__(self) -> Any:
         return _rebuild, (self._data, self._trainable, self._name)

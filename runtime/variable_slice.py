@@ -1,7 +1,7 @@
 """`v[1:3].assign(x)`: a part of a variable that can be written through.
 
-TensorFlow gives the tensor of `v[key]` methods `assign`, `assign_add` and `assign_sub`; so does this subclass of Tensor.
-While a function is traced the tensor is a symbolic one, and the subclass is made of that class.
+TensorFlow gives the tensor of `v[key]` methods `assign`, `assign_add` and `assign_sub`; so does this subclass of
+Tensor. While a function is traced the tensor is a symbolic one, and the subclass is made of that class.
 """
 
 from __future__ import annotations
@@ -34,11 +34,15 @@ class _Writable:
             new = write_item(v._read_unrecorded(), self._key, as_tensor(value, v.dtype))
         return v.assign(new, read_value=read_value)
 
-    def assign_add(self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True) -> Any:
+    def assign_add(
+        self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True
+    ) -> Any:
         """Adds to this part of the variable."""
         return self._update("add", delta, read_value)
 
-    def assign_sub(self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True) -> Any:
+    def assign_sub(
+        self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True
+    ) -> Any:
         """Subtracts from this part of the variable."""
         return self._update("sub", delta, read_value)
 
@@ -69,13 +73,13 @@ def _class_for(base: type) -> type:
 def read_slice(v: Variable, key: Any) -> Tensor:
     """`v[key]`: a tensor that can be assigned to."""
     t = getitem(v._as_tensor(), key)
-    cls = _class_for(type(t))
+    cls: Any = _class_for(type(t))
     new: Any = cls.__new__(cls)
     for base in type(t).__mro__:
         for slot in getattr(base, "__slots__", ()):
             if slot != "__weakref__" and not (slot == "_data" and type(t) is not Tensor):
                 setattr(new, slot, getattr(t, slot))
     new._variable, new._key = v._origin, key
-    if slow_mode.count and context.recorders:
+    if slow_mode.count and context.recorders:  # tapes follow the new handle
         record(_IDENTITY, {}, (t,), (new,))
     return new  # type: ignore[no-any-return]
