@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..ir.graph import Op, Value
-from . import access
-from .plan import Call, Kernel, Plan, Root, is_literal, numel
+from ..ir.graph import Value
+from .plan import Call, Kernel, Plan, Root, numel
 
 ALIGN = 64
 _CELL = 8
@@ -70,7 +69,7 @@ class _Assigner:
             for v in _read(self.plan, step):
                 self.reads.setdefault(v, []).append(k)
         for v in self.plan.fn.results:
-            for o in _owners(self.plan, v):
+            for o in self.plan.owners(v):
                 self.reads.setdefault(o, []).append(self.end)
 
     def last_read(self, v: Value) -> int:
@@ -104,8 +103,10 @@ class _Assigner:
     def _join_updates(self, results: Mapping[Value, int]) -> None:
         """An update shares its base's memory where the base is not needed afterwards."""
         for k, step in enumerate(self.plan.steps):
-            for target, base in _bases(self.plan, step):
+            bases = list(_bases(self.plan, step))
+            for target, base in bases:
                 mine = target not in results or base not in results
+                mine = mine and sum(b is base for _, b in bases) == 1  # two updates of one base: each needs its own
                 if base in self.writes and self.last_read(base) == k and mine and self._same_place(step, base, target):
                     self.group[target] = self.group.get(base, base)
 
@@ -113,7 +114,7 @@ class _Assigner:
         """Whether the step reads `v` only at the element of `target` that it writes just then."""
         if isinstance(step, Call):
             return step.inputs.count(v) <= 1 and sum(self.plan.owner.get(x) is v for x in step.inputs) <= 1
-        if any(v in _owners(self.plan, s) for s in step.reads.scalars):
+        if any(v in self.plan.owners(s) for s in step.reads.scalars):
             return False
         positions = {leaf.position for leaf in step.reads.leaves if leaf.owner is v}
         return all(r.position in positions and len(positions) == 1 for r in _stores(step, target)) if positions else True
@@ -147,7 +148,7 @@ class _Assigner:
         if any(r.base is not None and self.plan.owner[r.base] is old for r in roots):
             return self._same_place(step, old, new) and len(roots) == 1
         positions = {leaf.position for leaf in step.reads.leaves if leaf.owner is old}
-        if any(old in _owners(self.plan, s) for s in step.reads.scalars) or len(roots) != 1 or len(positions) != 1:
+        if any(old in self.plan.owners(s) for s in step.reads.scalars) or len(roots) != 1 or len(positions) != 1:
             return False
         same = old.type.dtype.size == new.type.dtype.size and numel(old) == numel(new)
         return same and roots[0].position in positions and not roots[0].reduce and roots[0].base is None
@@ -229,28 +230,13 @@ def _read(plan: Plan, step: Kernel | Call) -> Iterator[Value]:
             if leaf.owner not in own or (leaf.owner, leaf.position) not in stored:
                 yield leaf.owner
         for v in step.reads.scalars:
-            yield from _owners(plan, v)
+            yield from plan.owners(v)
         for r in step.roots:
             if r.base is not None:
                 yield plan.owner[r.base]
     else:
         for v in step.inputs:
-            yield from _owners(plan, v)
-
-
-def _owners(plan: Plan, v: Value) -> Iterator[Value]:
-    """The buffers that a value is read from; for a 0-d value those of the expression that makes it."""
-    todo, seen = [v], set()
-    while todo:
-        x = todo.pop()
-        if x in seen:
-            continue
-        seen.add(x)
-        owner = plan.owner.get(x)
-        if owner is not None:
-            yield owner
-        elif isinstance(x.owner, Op) and not is_literal(x) and access.form(x.owner) != access.RETURN:
-            todo.extend(x.owner.operands)
+            yield from plan.owners(v)
 
 
 def _aligned(n: int) -> int:
