@@ -2,8 +2,8 @@
 
     import pullback as pb
 
-Names only: what they are is in `runtime/public.py` (tensors, variables, tapes, ops), `tracer/public.py` (`function` and what
-belongs to it) and `keras`. The last two are imported when first used, so that importing stays cheap.
+Names only: what they are is in `runtime/public.py` (tensors, variables, tapes, ops), `tracer/public.py` (`function` and
+what belongs to it) and `keras`. The last two are imported when first used, so that importing stays cheap.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -78,8 +78,8 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "ConcreteFunction", "Function", "TensorSpec", "__version__", "autodiff", "autograph", "bitwise", "config", "contrib",
-    "control_dependencies", "debugging", "dtypes", "errors", "executing_eagerly", "function", "functions_run_eagerly",
+    "ConcreteFunction", "Function", "TensorSpec", "__version__", "autodiff", "autograph", "bitwise", "config",
+    "contrib", "control_dependencies", "debugging", "dtypes", "errors", "executing_eagerly", "function", "functions_run_eagerly",
     "gradients", "group", "init_scope", "inside_function", "keras", "linalg", "math", "nest", "nn", "no_op", "random",
     "run_functions_eagerly", "tfe",
 ]  # fmt: skip

@@ -34,8 +34,8 @@ l2_normalize less less_equal log log1p log_ndtr log_sigmoid log_softmax logical_
 maximum minimum mod multiply multiply_no_nan ndtri negative nextafter not_equal pow real reciprocal
 reciprocal_no_nan reduce_all reduce_any reduce_euclidean_norm reduce_logsumexp reduce_max reduce_mean reduce_min
 reduce_prod reduce_std reduce_sum reduce_variance rint round rsqrt scalar_mul segment_max segment_mean segment_min
-segment_prod segment_sum sigmoid sign sin sinh softmax softplus softsign sqrt square squared_difference subtract tan tanh
-top_k truediv unsorted_segment_max unsorted_segment_mean unsorted_segment_min unsorted_segment_prod unsorted_segment_sum
+segment_prod segment_sum sigmoid sign sin sinh softmax softplus softsign sqrt square squared_difference subtract tan
+tanh top_k truediv unsorted_segment_max unsorted_segment_mean unsorted_segment_min unsorted_segment_prod unsorted_segment_sum
 xdivy xlog1py xlogy zero_fraction"""
 _LINALG = """adjoint band_part cross diag diag_part eye global_norm l2_normalize matmul matrix_transpose matvec norm
 set_diag tensordot trace"""
@@ -101,8 +101,8 @@ autodiff = namespace(
     "Differentiation.",
 )  # fmt: skip
 _TFE = [
-    "gradients_function", "implicit_grad", "implicit_gradients", "implicit_val_and_grad", "implicit_value_and_gradients",
-    "val_and_grad_function", "value_and_gradients_function",
+    "gradients_function", "implicit_grad", "implicit_gradients", "implicit_val_and_grad",
+    "implicit_value_and_gradients", "val_and_grad_function", "value_and_gradients_function",
 ]  # fmt: skip
 tfe = namespace(
     "tfe",

@@ -15,7 +15,7 @@ from .elementwise import operands, unary
 from .errors import ShapeMismatch, TypeMismatch, fail
 from .ops_create import zeros_like
 from .ops_index import _indices, where
-from .ops_math import elu, erf, exp, log1p, maximum, minimum, relu, rsqrt, sigmoid, softplus, square, tanh
+from .ops_math import elu, erfc, exp, log1p, maximum, minimum, relu, rsqrt, sigmoid, softplus, square, tanh
 from .ops_reduce import axes_argument, l2_normalize, reduce_mean, reduce_sum, zero_fraction
 from .ops_shape import axis_argument, concat, reshape, squeeze, transpose
 from .tensor import Tensor
@@ -61,7 +61,7 @@ def gelu(features: Any, approximate: bool = False, name: str | None = None) -> T
     if approximate:
         inner = _number(math.sqrt(2 / math.pi), x) * (x + _number(0.044715, x) * x * x * x)
         return _number(0.5, x) * x * (_number(1, x) + tanh(inner))
-    return _number(0.5, x) * x * (_number(1, x) + erf(x / cast(math.sqrt(2), x.dtype)))
+    return _number(0.5, x) * x * erfc(-x * cast(math.sqrt(0.5), x.dtype))
 
 
 def silu(features: Any, beta: float = 1.0) -> Tensor:

@@ -217,7 +217,7 @@ def norm(
         return reduce_max(magnitude(t), axis, keepdims) if not matrix else _matrix_sum(t, axis, 1, keepdims)
     if isinstance(ord, (int, float)) and ord > 0 and not matrix:
         return reduce_sum(magnitude(t) ** ord, axis, keepdims) ** (1.0 / ord)
-    fail(
+    return fail(
         ValueError, f"'ord' must be a supported vector or matrix norm: 'euclidean', 1, 2, p > 0 or np.inf, got {ord!r}"
     )
 
