@@ -13,7 +13,7 @@ from typing import Any
 from .accumulate import zeros
 from .builder import Expr
 from .control import CALL, no_rule
-from .derive import broadcast_like
+from .errors import InternalError
 from .graph import Block, Function, Op, Value, clone_op
 from .opdef import NoGradient
 from .reverse import Cache, ReverseBuilder, chosen
@@ -91,7 +91,9 @@ def _push(b: ReverseBuilder, op: Op, tangents: dict[Value, Expr]) -> None:
         raise no_rule(op, e) from None
     for r, t in zip(op.results, ts, strict=True):
         if t is not None and r.type.dtype.is_differentiable:
-            tangents[r] = broadcast_like(b, t, b.expr(r))
+            if t.type != r.type:
+                raise InternalError(f"a tangent of type {t.type} came for a value of type {r.type} of '{op.kind.name}'")
+            tangents[r] = t
 
 
 def _push_call(b: ReverseBuilder, op: Op, mapping: dict[Value, Value], tangents: dict[Value, Expr]) -> None:

@@ -167,5 +167,5 @@ def programs(draw: st.DrawFn, smooth: bool = False) -> Program:
     b.loc = None
     b.ret([floats[-1], *(maker.pick(floats) for _ in range(draw(st.integers(0, 2))))])
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
-    args = [rng.uniform(-1, 1, [SIZE if d == N else d for d in t.shape]) for t in types[:3]]
+    args = [rng.uniform(-1, 1, [SIZE if d == N else int(str(d)) for d in t.shape]) for t in types[:3]]
     return Program(fn, [*args, np.int32(draw(st.integers(0, 3)))])

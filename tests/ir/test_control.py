@@ -116,9 +116,9 @@ func @f(%c: bool, %x: f32[n]) -> f32[n] {
   assert %c, %x {message = "x must be positive"}  # model.py:5
   return %x
 }""")
-    assert interpret(fn, [True, np.float32([1])])[0] == 1
+    assert interpret(fn, [True, np.array([1], np.float32)])[0] == 1
     with pytest.raises(InvalidArgumentError, match=r"x must be positive: \[-1\]") as e:
-        interpret(fn, [False, np.float32([-1])])
+        interpret(fn, [False, np.array([-1], np.float32)])
     assert e.value.__notes__ == ["at model.py:5"]
 
 

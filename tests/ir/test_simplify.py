@@ -180,10 +180,10 @@ def test_ops_that_stay(lines: tuple[str, ...]) -> None:
         ),
         (
             (
-                "%0 = slice %m {starts = [0, 1], sizes = [2, 2], strides = [1, 1]} : f32[2, 2]",
+                "%0 = slice %m {starts = [0, 0], sizes = [2, 2], strides = [1, 2]} : f32[2, 2]",
                 "%r = slice %0 {starts = [1, 1], sizes = [1, 2], strides = [1, -1]} : f32[1, 2]",
             ),
-            ["%r = slice %m {starts = [1, 2], sizes = [1, 2], strides = [1, -1]} : f32[1, 2]"],
+            ["%r = slice %m {starts = [1, 2], sizes = [1, 2], strides = [1, -2]} : f32[1, 2]"],
         ),
         (
             (

@@ -97,6 +97,25 @@ def test_every_form_comes_back(text: str) -> None:
     assert_round_trip(fn)
 
 
+@pytest.mark.parametrize("use", ["%a", "%a_1", "%b"])
+def test_bounds_are_written_as_numbers_only_where_nothing_else_needs_them(use: str) -> None:
+    fn = parse(f"""
+func @f(%k: i32) -> i32 {{
+  %a = constant 0 : i32
+  %a_1 = constant 5 : i32
+  %b = constant 2 : i32
+  %r = for %i in %a..%a_1 step %b iter(%c = %k) -> i32 {{
+    %0 = add %c, {use} : i32
+    yield %0
+  }}
+  return %r
+}}""")
+    for op in fn.body.ops[:3]:
+        op.result.name = ""
+    assert_round_trip(fn)
+    assert ("in 0..5 step 2" in print_function(fn)) is False
+
+
 class Regions(OpDef):
     name = "test_regions"
     attrs = ("a",)
@@ -163,7 +182,7 @@ def test_attribute_values_come_back(value: Any) -> None:
 
 def test_nan_and_arrays_as_attribute_values() -> None:
     assert math.isnan(Reader(print_attr(math.nan)).literal())
-    for array in (np.float32([[1, 2.5], [math.inf, -0.0]]), np.array(3, np.int8), np.zeros((0, 3), bool)):
+    for array in (np.array([[1, 2.5], [math.inf, -0.0]], np.float32), np.array(3, np.int8), np.zeros((0, 3), bool)):
         back = Reader(print_attr(array)).literal()
         assert back.dtype == array.dtype
         assert back.shape == array.shape
