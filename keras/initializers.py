@@ -152,7 +152,8 @@ class Orthogonal(Initializer):
         rows, columns = math.prod(shape[:-1]), shape[-1]
         q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
         q = q * np.sign(np.diagonal(r))                  # makes the distribution uniform (Mezzadri 2007)
-        return self.gain * (q if rows >= columns else q.T).reshape(shape)
+        values: Array = (q if rows >= columns else q.T).reshape(shape)
+        return self.gain * values
 
 
 # A normal cut at two standard deviations has this standard deviation.
