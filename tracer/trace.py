@@ -21,10 +21,12 @@ from ..ir.attrs import resolve_attrs
 from ..ir.builder import new_function
 from ..ir.dims import Dim, DimLike, is_static, symbol
 from ..ir.dims import substitute as substitute_dim
+from ..ir.errors import OpError
 from ..ir.graph import Function, Op, Value
 from ..ir.infer import SymbolicShapes
 from ..ir.opdef import OpDef, get
 from ..ir.types import TensorType, type_of_array
+from ..runtime.dispatch import with_line
 from ..runtime.location import at, user_location
 from ..runtime.tensor import Tensor, wrap
 from ..runtime.variable import Variable
@@ -128,8 +130,10 @@ class Trace:
                 break
             except SymbolicShapes as e:
                 if not self._decide(e.symbols):
-                    raise
+                    raise with_line(e) from None
                 attrs = resolve_attrs(attrs, self.sizes)
+            except OpError as e:
+                raise with_line(e) from None
         statics = fold(op, attrs, [self.static_of(x) for x in xs], values, results)
         return [SymbolicTensor(v, self, s, loc) for v, s in zip(results, statics, strict=True)]
 
