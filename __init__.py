@@ -79,8 +79,8 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ConcreteFunction", "Function", "TensorSpec", "__version__", "autodiff", "autograph", "bitwise", "config",
-    "contrib", "control_dependencies", "debugging", "dtypes", "errors", "executing_eagerly", "function", "functions_run_eagerly",
-    "gradients", "group", "init_scope", "inside_function", "keras", "linalg", "math", "nest", "nn", "no_op", "random",
-    "run_functions_eagerly", "tfe",
+    "contrib", "control_dependencies", "debugging", "dtypes", "errors", "executing_eagerly", "function",
+    "functions_run_eagerly", "gradients", "group", "init_scope", "inside_function", "keras", "linalg", "math", "nest",
+    "nn", "no_op", "random", "run_functions_eagerly", "tfe",
 ]  # fmt: skip
 __all__ += _runtime_names

@@ -11,13 +11,14 @@ op is applied to the conjugate cotangent and its answer conjugated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..ir.builder import RawBuilder
 from ..ir.derive import fit
+from ..ir.dtypes import _BY_NP as BY_NUMPY
 from ..ir.dtypes import DType, as_dtype
 from ..ir.opdef import Into, NoGradient, OpDef, get
 from ..ir.quiet import Quiet
@@ -37,6 +38,14 @@ class SweepBuilder(RawBuilder):
     def own(self, a: Any) -> None:
         """The array was made by the sweep and nobody else has it."""
         self.owned[id(a)] = a
+
+    def shape(self, x: Any) -> Any:
+        """The array's shape."""
+        return x.shape
+
+    def dtype(self, x: Any) -> DType:
+        """The array's dtype."""
+        return BY_NUMPY.get(x.dtype) or as_dtype(x.dtype)
 
     def apply(self, op: OpDef, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
         """The op's NumPy meaning; slot additions to an owned array happen in place."""
@@ -126,46 +135,58 @@ def sweep(
     wanted = set(sources)
     if raw:
         with Quiet():
-            _run(active, cts, reach, wanted, lambda xs: [x._data for x in xs])
+            _run(active, cts, reach, wanted)
     else:
-        _run(active, cts, reach, wanted, list)
+        _run(active, cts, reach, wanted)
     return {k: cts.values[k] for k in wanted if k in cts.values}
 
 
-def _run(
-    active: list[Record],
-    cts: Cotangents,
-    reach: set[int],
-    wanted: set[int],
-    unwrap: Callable[[Sequence[Any]], list[Any]],
-) -> None:
-    values = cts.values
+def _run(active: list[Record], cts: Cotangents, reach: set[int], wanted: set[int]) -> None:
+    b, values, raw = cts.b, cts.values, cts.raw
     while active:
         op, attrs, xs, outs = active.pop()
-        keys = [id(o) for o in outs]
-        gs = [values.get(k) if k in wanted else cts.take(k) for k in keys]
-        if all(g is None for g in gs):
+        gs = []
+        found = False
+        for o in outs:
+            key = id(o)
+            g = values.get(key) if key in wanted else cts.take(key)
+            found = found or g is not None
+            gs.append(g)
+        if not found:
             continue
         needs = [id(x) in reach for x in xs]
-        shares = _shares(op, cts.b, attrs, unwrap(outs), unwrap(xs), gs, needs)
+        if raw:
+            shares = _shares(op, b, attrs, [o._data for o in outs], [x._data for x in xs], gs, needs)
+        else:
+            shares = _shares(op, b, attrs, outs, xs, gs, needs)
         for x, g, need in zip(xs, shares, needs, strict=True):
             if g is not None and need:
                 cts.add(id(x), g)
 
 
 def _shares(
-    op: Any, b: Any, attrs: Any, outs: list[Any], xs: list[Any], gs: list[Any], needs: list[bool]
+    op: Any, b: Any, attrs: Any, outs: Sequence[Any], xs: Sequence[Any], gs: list[Any], needs: list[bool]
 ) -> Sequence[Any]:
     """The cotangents of the operands of one op, brought to the operands' shapes."""
-    if any(_is_complex(v, b) for v in (*gs, *xs)) and not getattr(op, "wirtinger", False):
-        gs = [_conj(g, b) for g in gs]
-        found = [g.start() if isinstance(g, Into) else g for g in _vjp(op, b, attrs, outs, xs, gs, needs)]
-        return [_conj(g, b) for g in found]
+    for g in gs:
+        if g is not None and g.dtype.kind == "c" and not getattr(op, "wirtinger", False):
+            return _conjugated(op, b, attrs, outs, xs, gs, needs)
     shares = _vjp(op, b, attrs, outs, xs, gs, needs)
-    return [
-        fit(b, g, x) if g is not None and type(g) is not Into and tuple(b.shape(g)) != tuple(b.shape(x)) else g
-        for g, x in zip(shares, xs, strict=True)
-    ]
+    for g, x in zip(shares, xs, strict=True):
+        if g is not None and type(g) is not Into and b.shape(g) != b.shape(x):
+            break
+    else:
+        return shares
+    return [g if g is None or type(g) is Into else fit(b, g, x) for g, x in zip(shares, xs, strict=True)]
+
+
+def _conjugated(
+    op: Any, b: Any, attrs: Any, outs: Sequence[Any], xs: Sequence[Any], gs: list[Any], needs: list[bool]
+) -> Sequence[Any]:
+    """The rule of a holomorphic op on conjugate cotangents."""
+    found = _vjp(op, b, attrs, outs, xs, [_conj(g, b) for g in gs], needs)
+    made = [g.start() if isinstance(g, Into) else g for g in found]
+    return [_conj(g if g is None else fit(b, g, x), b) for g, x in zip(made, xs, strict=True)]
 
 
 def _vjp(op: Any, b: Any, attrs: Any, outs: Any, xs: Any, gs: Any, needs: Any) -> Sequence[Any]:
@@ -175,19 +196,8 @@ def _vjp(op: Any, b: Any, attrs: Any, outs: Any, xs: Any, gs: Any, needs: Any) -
         raise LookupError(f"gradient registry has no entry for: {e}{at()}") from e
 
 
-def _dtype(v: Any, b: Any) -> DType | None:
-    return None if v is None or type(v) is Into else as_dtype(v.dtype)
-
-
-def _is_complex(v: Any, b: Any) -> bool:
-    if type(v) is np.ndarray:
-        return bool(v.dtype.kind == "c")
-    d = _dtype(v, b)
-    return d is not None and d.is_complex
-
-
 def _conj(g: Any, b: Any) -> Any:
-    if g is None or not _is_complex(g, b):
+    if g is None or g.dtype.kind != "c":
         return g
     if isinstance(b, RawBuilder):
         return np.conj(g)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..ir.dtypes import DType
+from ..ir.dtypes import DType, as_dtype
 from ..ir.opdef import OpDef
 from .context import context, slow_mode
 from .convert import as_tensor
@@ -57,7 +57,8 @@ def binary(op: OpDef, x: Any, y: Any) -> Tensor:
     elif type(x) is Tensor and type(y) is float and x._data.dtype.kind == "f" and not slow_mode.count:
         return binary(op, x, Tensor(np.array(y, x._data.dtype)))
     x, y = operands(op.name, x, y)
-    ready(op, x)
+    if type(x) is not Tensor or (op, x._data.dtype) not in _checked:
+        ready(op, x)
     return apply(op, (x, y), NONE)  # type: ignore[no-any-return]
 
 
@@ -96,17 +97,22 @@ def operands(what: str, *xs: Any) -> list[Tensor]:
     Raises:
       DtypeMismatch: naming both dtypes and the cast to write.
     """
-    found = [tensor_or_none(x) for x in xs]
-    lead = next((t for t in found if t is not None), None)
-    dtype = None if lead is None else lead.dtype
-    out = []
-    for x, t in zip(xs, found, strict=True):
+    out: list[Any] = [x if isinstance(x, Tensor) else tensor_or_none(x) for x in xs]
+    dtype = None
+    for t in out:
         if t is None:
-            t = _converted(what, x, dtype)
-        elif t.dtype is not dtype and dtype is not None:
-            mixed(what, dtype, f"a tensor of dtype {t.dtype.name}")
-        dtype = dtype or t.dtype
-        out.append(t)
+            continue
+        d = t._data.dtype if type(t) is Tensor else t.dtype
+        if dtype is None:
+            dtype = d
+        elif d is not dtype and t.dtype != dtype:
+            mixed(what, as_dtype(dtype), f"a tensor of dtype {t.dtype.name}")
+    if any(t is None for t in out):
+        want = None if dtype is None else as_dtype(dtype)
+        for i, x in enumerate(xs):
+            if out[i] is None:
+                out[i] = _converted(what, x, want)
+                want = want or out[i].dtype
     return out
 
 

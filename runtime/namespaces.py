@@ -35,8 +35,8 @@ maximum minimum mod multiply multiply_no_nan ndtri negative nextafter not_equal 
 reciprocal_no_nan reduce_all reduce_any reduce_euclidean_norm reduce_logsumexp reduce_max reduce_mean reduce_min
 reduce_prod reduce_std reduce_sum reduce_variance rint round rsqrt scalar_mul segment_max segment_mean segment_min
 segment_prod segment_sum sigmoid sign sin sinh softmax softplus softsign sqrt square squared_difference subtract tan
-tanh top_k truediv unsorted_segment_max unsorted_segment_mean unsorted_segment_min unsorted_segment_prod unsorted_segment_sum
-xdivy xlog1py xlogy zero_fraction"""
+tanh top_k truediv unsorted_segment_max unsorted_segment_mean unsorted_segment_min unsorted_segment_prod
+unsorted_segment_sum xdivy xlog1py xlogy zero_fraction"""
 _LINALG = """adjoint band_part cross diag diag_part eye global_norm l2_normalize matmul matrix_transpose matvec norm
 set_diag tensordot trace"""
 _NN = """batch_normalization bias_add crelu dropout elu embedding_lookup gelu in_top_k l2_loss l2_normalize leaky_relu

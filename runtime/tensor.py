@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from ..ir.dtypes import _BY_NP as BY_NUMPY
 from ..ir.dtypes import DType, as_dtype
 from ..ir.types import TensorType
 from .context import context, slow_mode
@@ -57,12 +58,12 @@ class Tensor(Operators):
     @property
     def type(self) -> TensorType:
         """The dtype and shape as the IR writes them."""
-        return TensorType(as_dtype(self._data.dtype), self._data.shape)
+        return TensorType(self.dtype, self._data.shape)
 
     @property
     def dtype(self) -> DType:
         """The dtype of the elements."""
-        return as_dtype(self._data.dtype)
+        return BY_NUMPY.get(self._data.dtype) or as_dtype(self._data.dtype)
 
     @property
     def shape(self) -> TensorShape:
