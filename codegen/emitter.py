@@ -290,9 +290,7 @@ class Emitter:
             return Reg(f"splat ({a.ty} {a.text})", a.ty)
         first = self.op(f"insertelement {self.ty(a.ty)} poison, {a.ty} {a.text}, i64 0", a.ty)
         ty = self.ty(a.ty)
-        return self.op(
-            f"shufflevector {ty} {first.text}, {ty} poison, <{self.lanes} x i32> zeroinitializer", a.ty
-        )
+        return self.op(f"shufflevector {ty} {first.text}, {ty} poison, <{self.lanes} x i32> zeroinitializer", a.ty)
 
     # -- control flow ----------------------------------------------------------------------------------------------
 
@@ -339,7 +337,8 @@ class Emitter:
 
 ColdBuilder = Callable[[Emitter, Sequence[Reg]], Reg]
 
-_ATTRIBUTES = "noinline cold nounwind"
+# optnone: cold code is to compile fast, not to run fast.
+_ATTRIBUTES = "noinline optnone cold nounwind"
 
 
 def define_cold(em: Emitter, name: str, build: ColdBuilder, result: str, arg_types: Sequence[str]) -> None:
@@ -349,9 +348,7 @@ def define_cold(em: Emitter, name: str, build: ColdBuilder, result: str, arg_typ
         inner = em.fork(0)
         args = [Reg(f"%a{k}", ty) for k, ty in enumerate(arg_types)]
         value = build(inner, args)
-        head = (
-            f"define private {result} @{name}({', '.join(f'{a.ty} {a.text}' for a in args)}) {_ATTRIBUTES} {{"
-        )
+        head = f"define private {result} @{name}({', '.join(f'{a.ty} {a.text}' for a in args)}) {_ATTRIBUTES} {{"
         em.decls[name] = "\n".join([head, "entry:", *inner.lines, f"  ret {result} {value.text}", "}"])
     if em.lanes and f"{name}.v{em.lanes}" not in em.decls:
         em.decls[f"{name}.v{em.lanes}"] = _lane_loop(em.lanes, name, result, arg_types)
@@ -359,34 +356,33 @@ def define_cold(em: Emitter, name: str, build: ColdBuilder, result: str, arg_typ
 
 def _lane_loop(lanes: int, name: str, result: str, arg_types: Sequence[str]) -> str:
     """Text of ``@name.vW(mask, fast, args...)``: the fast lanes kept, each masked lane replaced by ``@name``."""
-    params = ", ".join(f"<{lanes} x {ty}> %a{k}" for k, ty in enumerate(arg_types))
-    picks = [f"  %x{k} = extractelement <{lanes} x {ty}> %a{k}, i64 %i" for k, ty in enumerate(arg_types)]
-    scalars = ", ".join(f"{ty} %x{k}" for k, ty in enumerate(arg_types))
-    vector = f"<{lanes} x {result}>"
+    vector, numbered = f"<{lanes} x {result}>", list(enumerate(arg_types))
+    params = ", ".join(f"<{lanes} x {ty}> %a{k}" for k, ty in numbered)
+    slots = [f"  %p{k} = alloca <{lanes} x {ty}>" for k, ty in numbered]
+    spills = [f"  store <{lanes} x {ty}> %a{k}, ptr %p{k}" for k, ty in numbered]
+    picks = [f"  %q{k} = getelementptr {ty}, ptr %p{k}, i64 %i\n  %x{k} = load {ty}, ptr %q{k}" for k, ty in numbered]
     return "\n".join(
         [
             f"define private {vector} @{name}.v{lanes}(<{lanes} x i1> %m, {vector} %fast, {params}) {_ATTRIBUTES} {{",
             "entry:",
-            f"  %mask = zext <{lanes} x i1> %m to <{lanes} x i8>",
-            "  br label %loop",
+            *slots,
+            f"  %out = alloca {vector}\n  %mask = alloca <{lanes} x i8>",
+            *spills,
+            f"  store {vector} %fast, ptr %out\n  %bytes = zext <{lanes} x i1> %m to <{lanes} x i8>",
+            f"  store <{lanes} x i8> %bytes, ptr %mask\n  br label %loop",
             "loop:",
             "  %i = phi i64 [0, %entry], [%i1, %next]",
-            f"  %acc = phi {vector} [%fast, %entry], [%acc1, %next]",
-            f"  %bit = extractelement <{lanes} x i8> %mask, i64 %i",
-            "  %chosen = icmp ne i8 %bit, 0",
-            "  br i1 %chosen, label %lane, label %next",
+            "  %bit = getelementptr i8, ptr %mask, i64 %i\n  %byte = load i8, ptr %bit",
+            "  %chosen = icmp ne i8 %byte, 0\n  br i1 %chosen, label %lane, label %next",
             "lane:",
             *picks,
-            f"  %r = call {result} @{name}({scalars})",
-            f"  %put = insertelement {vector} %acc, {result} %r, i64 %i",
-            "  br label %next",
+            f"  %r = call {result} @{name}({', '.join(f'{ty} %x{k}' for k, ty in numbered)})",
+            f"  %put = getelementptr {result}, ptr %out, i64 %i\n  store {result} %r, ptr %put\n  br label %next",
             "next:",
-            f"  %acc1 = phi {vector} [%acc, %loop], [%put, %lane]",
             "  %i1 = add nuw nsw i64 %i, 1",
-            f"  %end = icmp eq i64 %i1, {lanes}",
-            "  br i1 %end, label %done, label %loop",
+            f"  %end = icmp eq i64 %i1, {lanes}\n  br i1 %end, label %done, label %loop",
             "done:",
-            f"  ret {vector} %acc1",
+            f"  %all = load {vector}, ptr %out\n  ret {vector} %all",
             "}",
         ]
     )

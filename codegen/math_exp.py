@@ -109,21 +109,22 @@ def sigmoid(em: Emitter, x: Reg) -> Reg:
     return em.fma(n, q, em.fmul(q, em.fma(n, error, n_low)))
 
 
-def _sinh_cosh(em: Emitter, f: Format, a: Reg) -> tuple[Reg, Reg, Reg, Reg, Reg]:
-    """For a >= 0: (A, B, r, sinh(r) - r, cosh(r) - 1) with A, B a quarter of 2**n -+ 2**-n."""
+def _sinh_cosh(em: Emitter, f: Format, a: Reg) -> tuple[Pair, Reg, Reg, Reg]:
+    """For a >= 0: quarters of 2**n and 2**-n, r, sinh(r) - r, cosh(r) - 1."""
     x = _reduce(em, f, em.minimum(f.sinh_range, a))
     up = power_of_two(em, f, x.n, -2)
     down = em.bitcast(em.shl(em.maximum(em.sub(f.bias - 2, x.n), 0), f.mantissa), f.ty)
     z = em.fmul(x.r, x.r)
     s = em.fma(em.fmul(horner(em, z, f.sinh_s), z), x.r, x.low)
-    return em.fsub(up, down), em.fadd(up, down), x.r, s, em.fmul(horner(em, z, f.cosh_c), z)
+    return (up, down), x.r, s, em.fmul(horner(em, z, f.cosh_c), z)
 
 
 def sinh(em: Emitter, x: Reg) -> Reg:
     """Hyperbolic sine: (2**n - 2**-n)/2 cosh(r) + (2**n + 2**-n)/2 sinh(r)."""
     f = format_of(x)
     a = em.fabs(x)
-    minus, plus, r, s, c = _sinh_cosh(em, f, a)
+    (up, down), r, s, c = _sinh_cosh(em, f, a)
+    minus, plus = em.fsub(up, down), em.fadd(up, down)
     high, error = exact_fma_error(em, plus, r, minus)
     y = em.fadd(high, em.fma(plus, s, em.fma(minus, c, error)))
     return em.copysign(em.select(em.compare("olt", a, f.tiny), a, em.fadd(y, y)), x)
@@ -132,7 +133,9 @@ def sinh(em: Emitter, x: Reg) -> Reg:
 def cosh(em: Emitter, x: Reg) -> Reg:
     """Hyperbolic cosine: (2**n + 2**-n)/2 cosh(r) + (2**n - 2**-n)/2 sinh(r)."""
     f = format_of(x)
-    minus, plus, r, s, c = _sinh_cosh(em, f, em.fabs(x))
+    (up, down), r, s, c = _sinh_cosh(em, f, em.fabs(x))
+    minus, plus = em.fsub(up, down), em.fadd(up, down)
     high, error = exact_fma_error(em, minus, r, plus)
+    error = em.fadd(error, em.fsub(down, em.fsub(plus, up)))  # what rounding the sum lost
     y = em.fadd(high, em.fma(minus, s, em.fma(plus, c, error)))
     return em.fadd(y, y)

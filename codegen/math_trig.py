@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from .emitter import Emitter, Reg
+from .emitter import ColdBuilder, Emitter, Reg
 from .math_common import Format, divide_pairs, fast_two_sum, horner, nearest_int, two_product, two_sum
 from .math_f64 import F64
 from .math_formats import format_of
@@ -28,6 +28,9 @@ class Quadrant(NamedTuple):
     q: Reg
     r: Reg
     low: Reg
+
+
+Core = Callable[[Emitter, Format, Quadrant], Reg]
 
 
 def _reduce(em: Emitter, f: Format, x: Reg, pair: bool) -> Quadrant:
@@ -56,9 +59,7 @@ def _reduce_without_fma(em: Emitter, f: Format, x: Reg, multiple: Reg, q: Reg) -
     r, low = em.copysign(em.fadd(r, low), r), em.fadd(em.fsub(r, em.fadd(r, low)), low)
     if f.ty == "float":
         short = em.convert("fptrunc", r, "float")
-        return Quadrant(
-            q, short, em.convert("fptrunc", em.fsub(r, em.convert("fpext", short, "double")), "float")
-        )
+        return Quadrant(q, short, em.convert("fptrunc", em.fsub(r, em.convert("fpext", short, "double")), "float"))
     return Quadrant(q, r, low)
 
 
@@ -93,37 +94,39 @@ def _tan_core(em: Emitter, f: Format, x: Quadrant) -> Reg:
     return em.select(odd, em.fneg(y), y)
 
 
-def _cos_core(em: Emitter, f: Format, x: Quadrant) -> Reg:
-    return _sin_core(em, f, Quadrant(em.add(x.q, 1), x.r, x.low))
+def _slow(core: Core) -> ColdBuilder:
+    """One element of any size (and NaN for infinities), in doubles; the quadrant is moved on by the second operand."""
 
-
-_CORES: dict[str, Callable[[Emitter, Format, Quadrant], Reg]] = {
-    "sin": _sin_core,
-    "cos": _cos_core,
-    "tan": _tan_core,
-}
-
-
-def _trig(name: str) -> Callable[[Emitter, Reg], Reg]:
-    core = _CORES[name]
-
-    def slow(em: Emitter, args: Sequence[Reg]) -> Reg:
-        """One element of any size (and NaN for infinities), in doubles."""
-        x = args[0]
+    def build(em: Emitter, args: Sequence[Reg]) -> Reg:
+        x, ahead = args
         wide = em.convert("fpext", x, "double") if x.ty == "float" else x
-        y = core(em, F64, Quadrant(*reduce_huge(em, wide)))
+        q, r, low = reduce_huge(em, wide)
+        y = core(em, F64, Quadrant(em.add(q, em.convert("zext", ahead, "i64")), r, low))
         y = em.select(em.compare("olt", em.fabs(wide), float("inf")), y, float("nan"))
         return em.convert("fptrunc", y, "float") if x.ty == "float" else y
 
-    def emit(em: Emitter, x: Reg) -> Reg:
-        f = format_of(x)
-        fast = core(em, f, _reduce(em, f, x, name == "tan"))
-        huge = em.compare("ogt", em.fabs(x), f.trig_range if em.has_fma else min(f.trig_range, 1e6))
-        return em.cold(huge, fast, f"pb.{name}.{em.scalar().suffix(x.ty)}", slow, x)
-
-    return emit
+    return build
 
 
-sin = _trig("sin")
-cos = _trig("cos")
-tan = _trig("tan")
+def _trig(em: Emitter, x: Reg, core: Core, helper: str, ahead: int) -> Reg:
+    """``core`` at x moved on by ``ahead`` quadrants; sine and cosine share one cold helper."""
+    f = format_of(x)
+    q, r, low = _reduce(em, f, x, core is _tan_core)
+    fast = core(em, f, Quadrant(em.add(q, ahead) if ahead else q, r, low))
+    huge = em.compare("ogt", em.fabs(x), f.trig_range if em.has_fma else min(f.trig_range, 1e6))
+    return em.cold(huge, fast, f"pb.{helper}.{em.scalar().suffix(x.ty)}", _slow(core), x, em.const(ahead, "i8"))
+
+
+def sin(em: Emitter, x: Reg) -> Reg:
+    """Sine; NaN for infinities."""
+    return _trig(em, x, _sin_core, "sin", 0)
+
+
+def cos(em: Emitter, x: Reg) -> Reg:
+    """Cosine: the sine a quadrant ahead."""
+    return _trig(em, x, _sin_core, "sin", 1)
+
+
+def tan(em: Emitter, x: Reg) -> Reg:
+    """Tangent; NaN for infinities."""
+    return _trig(em, x, _tan_core, "tan", 0)
