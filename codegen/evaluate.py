@@ -14,7 +14,7 @@ from . import access, scalar
 from .access import Bound, Guard
 from .emitter import Reg
 from .errors import Unsupported
-from .index_map import At, Dyn, Index, Quot, Var, bounds
+from .index_map import At, Atom, Dyn, Index, Quot, Var, bounds
 from .plan import Leaf, Plan, Root, is_literal
 from .scope import Scope, Val
 from .sources import literal, source
@@ -170,14 +170,15 @@ class Evaluator:
 
     # -- indices -----------------------------------------------------------------------------------------------------
 
-    def index(self, e: Index, scope: Scope) -> Val:
-        """An index as an i64, per lane where it depends on the vector level."""
-        hit = scope.find(e)
+    def index(self, e: Index, scope: Scope, guard: Guard = ()) -> Val:
+        """An index as an i64, per lane where it depends on the vector level. `guard` is for the elements in it."""
+        key = (e, guard) if guard else e
+        hit = scope.find(key)
         if hit is not None:
             return hit
         out: Val | None = None
-        for a, c in self._ordered(e, scope):
-            term = self.atom(a, scope)
+        for a, c in self._ordered(e, scope, guard):
+            term = self.atom(a, scope, guard)
             if c != 1:
                 term = self.apply(lambda em, x, c=c: em.mul(x, c), scope, term)
             out = term if out is None else self.apply(lambda em, x, y: em.add(x, y), scope, out, term)
@@ -185,27 +186,27 @@ class Evaluator:
             return Val(Reg(str(e.const), "i64"), -1)
         if e.const:
             out = self.apply(lambda em, x: em.add(x, e.const), scope, out)
-        return scope.keep(e, out)
+        return scope.keep(key, out)
 
-    def _ordered(self, e: Index, scope: Scope) -> list[tuple[object, int]]:
+    def _ordered(self, e: Index, scope: Scope, guard: Guard) -> list[tuple[Atom, int]]:
         """Terms from the outermost to the innermost, so that sums leave loops as far as they can."""
         if len(e.terms) < 2:
             return list(e.terms.items())
-        return sorted(e.terms.items(), key=lambda t: (self.atom(t[0], scope).depth, repr(t[0])))
+        return sorted(e.terms.items(), key=lambda t: (self.atom(t[0], scope, guard).depth, repr(t[0])))
 
-    def atom(self, a: object, scope: Scope) -> Val:
+    def atom(self, a: Atom, scope: Scope, guard: Guard = ()) -> Val:
         """A loop variable, quotient, remainder or checked element as an i64."""
         if isinstance(a, Var):
             return self._variable(a.level, scope)
-        hit = scope.find(a)
+        key = (a, guard) if guard else a
+        hit = scope.find(key)
         if hit is None:
             if isinstance(a, Dyn):
-                hit = self._checked(a, scope)
+                hit = self._checked(a, scope, guard)
             else:
-                opcode, by = ("udiv" if isinstance(a, Quot) else "urem"), a.by  # type: ignore[attr-defined]
-                of = self.index(a.of, scope)  # type: ignore[attr-defined]
-                hit = self.apply(lambda em, x: em.binary(opcode, x, by), scope, of)
-            scope.keep(a, hit)
+                opcode, by = ("udiv" if isinstance(a, Quot) else "urem"), a.by
+                hit = self.apply(lambda em, x: em.binary(opcode, x, by), scope, self.index(a.of, scope, guard))
+            scope.keep(key, hit)
         return hit
 
     def _variable(self, level: int, scope: Scope) -> Val:
@@ -221,39 +222,43 @@ class Evaluator:
             hit = scope.keep(("lanes", level), Val(where.wide.add(where.wide.splat(reg), iota), depth, True))
         return hit
 
-    def _checked(self, a: Dyn, scope: Scope) -> Val:
-        """The element, minus `low`; outside of its range the status is set and 0 is used."""
-        x = self.value(a.value, a.at, scope)
+    def _checked(self, a: Dyn, scope: Scope, guard: Guard) -> Val:
+        """The element, minus `low`; outside of its range the status is set (where `guard` holds) and 0 is used."""
+        x = self.value(a.value, a.at, scope, guard)
         if x.reg.ty == "i32":
             x = self.apply(lambda em, r: em.convert("sext", r, "i64"), scope, x)
         if a.low:
             x = self.apply(lambda em, r: em.sub(r, a.low), scope, x)
         fits = self.apply(lambda em, r: em.compare("ult", r, a.extent), scope, x)
-        where = scope.at(x.depth)
-        bad = where.emitter(x.wide).not_(fits.reg)
-        if x.wide and where.mask is not None:
-            bad = where.wide.and_(bad, where.mask)
+        bad = self.apply(lambda em, c: em.not_(c), scope, fits)
+        if guard:
+            bad = self.apply(lambda em, c, g: em.and_(c, g), scope, bad, self.condition(guard, scope))
+        where = scope.at(bad.depth)
+        found = bad.reg
+        if bad.wide:
+            found = where.wide.any(found if where.mask is None else where.wide.and_(found, where.mask))
         em, status = where.scalar, self.status()
-        found = where.wide.any(bad) if x.wide else bad
         old = em.op(f"load i32, ptr {status}", "i32")
         em.raw(f"store i32 {em.select(found, self.plan.order[a.op] + 1, old).text}, ptr {status}")
         return self.apply(lambda em, c, r: em.select(c, r, 0), scope, fits, x)
 
     # -- memory ------------------------------------------------------------------------------------------------------
 
-    def place(self, owner: Value, position: Index, scope: Scope) -> tuple[Val, Val | None, int]:
+    def place(
+        self, owner: Value, position: Index, scope: Scope, guard: Guard = ()
+    ) -> tuple[Val, Val | None, int]:
         """An address: (pointer, per-lane offset in elements or None, stride of the lanes where the offset is None)."""
         memory = scalar.MEMORY[dtype_of(owner)]
-        wide_terms: dict[object, int] = {}
+        wide_terms: dict[Atom, int] = {}
         pointer = Val(Reg(self.pointer(owner), "ptr"), -1)
         const, stride = position.const, 0
-        for a, c in self._ordered(Index(0, position.terms), scope):
+        for a, c in self._ordered(Index(0, position.terms), scope, guard):
             if isinstance(a, Var) and a.level == self.vector:
                 stride = c
-            elif not isinstance(a, Var) and self.atom(a, scope).wide:
+            elif not isinstance(a, Var) and self.atom(a, scope, guard).wide:
                 wide_terms[a] = c
             else:
-                step = self._scaled(a, c, scope)
+                step = self._scaled(self.atom(a, scope, guard), c, scope)
                 if step.reg.text.lstrip("-").isdigit():
                     const += int(step.reg.text)
                 else:
@@ -261,12 +266,12 @@ class Evaluator:
         offset: Val | None = None
         if wide_terms:
             if stride:
-                wide_terms[Var(self.vector, 1 << 62)] = stride  # type: ignore[arg-type]
-            offset = self.index(Index(0, wide_terms), scope)  # type: ignore[arg-type]
+                assert self.vector is not None
+                wide_terms[Var(self.vector, 1)] = stride
+            offset = self.index(Index(0, wide_terms), scope, guard)
         elif stride:
-            start = Val(Reg(scope.vars[self.vector], "i64"), self.order[self.vector])  # type: ignore[index]
-            if stride != 1:
-                start = self._scaled(Var(self.vector, 1 << 62), stride, scope, start)  # type: ignore[arg-type]
+            assert self.vector is not None
+            start = self._scaled(Val(Reg(scope.vars[self.vector], "i64"), self.order[self.vector]), stride, scope)
             if start.reg.text.lstrip("-").isdigit():
                 const += int(start.reg.text)
                 pointer = Val(pointer.reg, max(pointer.depth, start.depth))
@@ -276,8 +281,8 @@ class Evaluator:
             pointer = self._step(pointer, memory, Val(Reg(str(const), "i64"), -1), scope)
         return pointer, offset, stride
 
-    def _scaled(self, a: object, c: int, scope: Scope, start: Val | None = None) -> Val:
-        x = start if start is not None else self.atom(a, scope)
+    def _scaled(self, x: Val, c: int, scope: Scope) -> Val:
+        """An index times a constant."""
         if x.reg.text.lstrip("-").isdigit():
             return Val(Reg(str(int(x.reg.text) * c), "i64"), x.depth)
         if c == 1:

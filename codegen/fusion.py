@@ -77,6 +77,7 @@ class _Planner:
         self.depth: dict[Value, int] = {}
         self.kernels: dict[tuple[int, ...], list[Kernel]] = {}
         self.walks: list[Walk] = []
+        self.reduced: dict[tuple[Value, str, tuple[int, ...]], Value] = {}
 
     # -- building ----------------------------------------------------------------------------------------------------
 
@@ -94,7 +95,7 @@ class _Planner:
         if f == access.OPAQUE:
             self.call(op)
         elif f == access.REDUCE:
-            self.place(*reduction(op))
+            self.reduce(op)
         elif f == access.WRITE:
             self.place(*write(op))
         elif access.is_view(op) and op.operands[0] in self.plan.owner:
@@ -120,6 +121,16 @@ class _Planner:
                 self.place(domain, root)
         else:
             self.below[v], self.depth[v] = frozenset(below), depth + 1
+
+    def reduce(self, op: Op) -> None:
+        """A reduction; one that was made before, with or without its dimensions of size 1, is that one."""
+        key = (op.operands[0], access.reduction(op), tuple(op.attrs["axes"]))
+        made = self.reduced.setdefault(key, op.results[0])
+        if made is op.results[0]:
+            self.place(*reduction(op))
+        else:
+            self.plan.owner[op.results[0]] = made
+            self.need[op.results[0]] = self.need[made]
 
     def call(self, op: Op) -> None:
         special.check(op)
@@ -247,16 +258,14 @@ class _Planner:
             self.plan.steps.append(ready)
 
     def _mark_dead_stores(self) -> None:
-        owner = self.plan.owner
-        live = {owner[v] for v in self.plan.fn.results if v in owner}
+        live = {o for v in self.plan.fn.results for o in self.plan.owners(v)}
         for step in self.steps:
-            reads = [leaf.owner for leaf in step.reads.leaves] if isinstance(step, Kernel) else step.inputs
-            for v in reads:
-                o = owner.get(v, v)
-                if not isinstance(step, Kernel) or self.need[o] != step.bit:
-                    live.add(o)
             if isinstance(step, Kernel):
-                live |= {owner[r.base] for r in step.roots if r.base is not None}
+                live |= {leaf.owner for leaf in step.reads.leaves if self.need[leaf.owner] != step.bit}
+                others = [*step.reads.scalars, *(r.base for r in step.roots if r.base is not None)]
+            else:
+                others = list(step.inputs)
+            live |= {o for v in others for o in self.plan.owners(v)}
         for step in self.steps:
             if isinstance(step, Kernel):
                 for r in step.roots:

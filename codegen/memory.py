@@ -23,7 +23,7 @@ BYTES = {"float": 4, "double": 8, "i32": 4, "i64": 8, "i8": 1}
 
 def load(ev: Evaluator, owner: Value, position: Index, scope: Scope, guard: Guard) -> Val:
     """The element at a flat position; lanes and elements for which `guard` fails are not touched in memory."""
-    pointer, offset, stride = ev.place(owner, position, scope)
+    pointer, offset, stride = ev.place(owner, position, scope, guard)
     memory = scalar.MEMORY[owner.type.dtype.short]
     if offset is None and not stride:
         # A bound that varies along the lanes says nothing about an address that does not.

@@ -129,7 +129,7 @@ class ModuleWriter:
     def kernel(self, step: Kernel) -> None:
         """A fused loop nest: a private function and its call."""
         for r in step.roots:
-            if r.base is not None:
+            if r.base is not None and r.kept:
                 self._copy(self.plan.owner[r.base], r.target)
         if 0 in step.domain:
             self._empty(step)

@@ -7,7 +7,7 @@ it. `walk` finds what a root reads; everything later (fusion, schedules, buffers
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import prod
 from typing import NamedTuple
@@ -138,6 +138,20 @@ class Plan:
                 found.visits[v, at] = None
                 self._definition(v, at, todo)
         return found
+
+    def owners(self, v: Value) -> Iterator[Value]:
+        """The buffers that a value is read from; for a 0-d value those of the expression that makes it."""
+        todo, seen = [v], set()
+        while todo:
+            x = todo.pop()
+            if x in seen:
+                continue
+            seen.add(x)
+            owner = self.owner.get(x)
+            if owner is not None:
+                yield owner
+            elif isinstance(x.owner, Op) and not is_literal(x):
+                todo.extend(x.owner.operands)
 
     def _definition(self, v: Value, at: At, todo: list[tuple[Value, At]]) -> None:
         op = v.owner

@@ -242,7 +242,7 @@ def _aligned(a: tuple[int, ...], c: tuple[int, ...], axis: int) -> bool:
     return len(a) == len(c) and all(m == n for k, (m, n) in enumerate(zip(a, c, strict=True)) if k != axis)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_random_programs_compiled_equal_interpreted(data: st.DataObject) -> None:
     shapes = data.draw(st.lists(st.sampled_from(_SHAPES), min_size=1, max_size=4))
