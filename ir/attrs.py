@@ -41,6 +41,9 @@ def attr_symbols(value: Any) -> frozenset[str]:
     return frozenset()
 
 
+LARGE = 1 << 16  # bytes: arrays above are told apart by identity, which costs nothing
+
+
 def attr_key(value: Any) -> Hashable:
     """A key, equal for values that are the same to the bit: 0.0 and -0.0 differ, as do 1, True and 1.0."""
     if isinstance(value, (tuple, list)):
@@ -51,6 +54,8 @@ def attr_key(value: Any) -> Hashable:
         return "complex", struct.pack("<dd", value.real, value.imag)
     if isinstance(value, (np.ndarray, np.generic)):
         array = np.asarray(value)
+        if array.nbytes > LARGE:
+            return "array", id(value)
         content = tuple(array.reshape(-1).tolist()) if array.dtype == object else bits(array)
         return "array", str(array.dtype), array.shape, content
     if isinstance(value, Function):

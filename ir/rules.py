@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from .attrs import attr_key
 from .builder import IRBuilder
 from .control import CALL
 from .elementwise import Elementwise
@@ -61,6 +60,14 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
         return fn
 
     return add
+
+
+def uniform(array: Array) -> bool:
+    """Whether all elements are the same to the bit (there is at least one)."""
+    if array.size == 1:
+        return True
+    rows = np.ascontiguousarray(array).reshape(-1).view(np.uint8).reshape(array.size, array.dtype.itemsize)
+    return bool((rows[:16] == rows[0]).all() and (rows == rows[0]).all())
 
 
 def producer(v: Value, name: str) -> Op | None:
@@ -158,13 +165,9 @@ class Simplifier(IRBuilder):
         array = constant(v)
         if array is None or array.size == 0 or array.dtype == object:
             return None
-        if array.size == 1:
-            return array.reshape(())
         key = id(v.owner)
         if key not in self._splats:
-            first = array.reshape(-1)[:1]
-            alike = attr_key(np.broadcast_to(first, array.shape)) == attr_key(array)
-            self._splats[key] = first.reshape(()) if alike else None
+            self._splats[key] = array.reshape(-1)[:1].reshape(()) if uniform(array) else None
         return self._splats[key]
 
     def is_splat(self, v: Value, number: float) -> bool:

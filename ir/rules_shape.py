@@ -7,7 +7,7 @@ import numpy as np
 from .dims import DimLike
 from .graph import Block, Value
 from .opdef import get
-from .rules import Match, Result, Simplifier, constant, producer, rule
+from .rules import Match, Result, Simplifier, constant, producer, rule, uniform
 from .types import TensorType
 
 _MANTISSA = {"f16": 11, "bf16": 8, "f32": 24, "f64": 53}
@@ -17,13 +17,9 @@ _MANTISSA = {"f16": 11, "bf16": 8, "f32": 24, "f64": 53}
 def uniform_constant(s: Simplifier, m: Match) -> Result:
     """An array of one number is that number, broadcast."""
     array = m.attrs["value"]
-    if array.size <= 1 or array.dtype == object:
+    if array.size <= 1 or array.dtype == object or not uniform(array):
         return None
-    first = array.reshape(-1)[:1]
-    alike = np.broadcast_to(first, array.shape)
-    if not np.array_equal(alike, array, equal_nan=array.dtype.kind in "fc") or alike.tobytes() != array.tobytes():
-        return None
-    return s.fill_value(first[0], m.type)
+    return s.fill_value(array.reshape(-1)[0], m.type)
 
 
 @rule("reshape", "broadcast_to", "sum_to", "identity", "transpose", "reverse", "tile", "pad", "concat", "slice")

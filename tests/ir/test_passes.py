@@ -1,16 +1,13 @@
-"""Every pass keeps the meaning of random programs, leaves its input alone, gives valid IR. `pullback opt`."""
+"""Every pass keeps the meaning of random programs, leaves its input alone, gives valid IR. Pipelines."""
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from pullback.ir import opt_command
 from pullback.ir.builder import new_function
 from pullback.ir.cse import cse
 from pullback.ir.dce import dce
@@ -287,21 +284,12 @@ def test_local_passes_run_on_every_function_of_a_text() -> None:
     assert run_pipeline(out, "canon,cse,dce") == out
 
 
-def opt(*argv: str) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    return opt_command.run(argv, out, err), out.getvalue(), err.getvalue()
-
-
-def test_opt_command(tmp_path: Path) -> None:
-    file = tmp_path / "a.ir"
-    file.write_text(MODULE)
-    code, out, err = opt(str(file), "-p", "inline,canon,cse,dce")
-    assert (code, err) == (0, "")
-    assert parse(out).name == "f"
-    assert "call" not in out
-    code, out, _ = opt(str(file), "-p", "canon,dce", "--print-after-change")
-    assert out.startswith("# after canon\nfunc @f")
-    assert "# after dce" not in out
+def test_changes_are_shown_step_by_step() -> None:
+    seen: list[str] = []
+    run_pipeline(
+        MODULE.split("func @other")[0], "inline,inline,cse", changed=lambda step, fn: seen.append(f"{step} {fn.name}")
+    )
+    assert seen == ["inline f", "cse f"]
 
 
 @pytest.mark.parametrize(
@@ -317,14 +305,7 @@ def test_opt_command(tmp_path: Path) -> None:
         ("func @f(%x: i32) -> i32 {\n  return %x\n}", "reverse{wrt=[0]}", "which carries no derivative"),
     ],
 )
-def test_opt_command_on_wrong_input(tmp_path: Path, text: str, passes: str, message: str) -> None:
-    file = tmp_path / "a.ir"
-    file.write_text(text)
-    code, out, err = opt(str(file), "-p", passes)
-    assert code == 2
-    assert out == ""
-    assert err.startswith("pullback opt: ")
-    assert message in err.split("\n")[0]
-    code, out, err = opt(str(tmp_path / "none.ir"))
-    assert code == 2
-    assert "none.ir" in err
+def test_wrong_input_is_told_in_one_line(text: str, passes: str, message: str) -> None:
+    with pytest.raises((ParseError, VerifyError, ValueError, TypeError)) as e:
+        run_pipeline(text, passes)
+    assert message in str(e.value).split("\n")[0]
