@@ -1,4 +1,4 @@
-"""The passes by name, pipelines of them as text, and what the command `pullback opt` does.
+"""The passes by name, and pipelines of them as text: what `pullback opt` runs.
 
 A pipeline is names between commas, with options in braces: `canon,cse,dce,specialise{n=4},reverse{wrt=[0]}`. Option
 values are written like attribute values in IR text. In a text of several functions the local passes run on each; the
