@@ -2,7 +2,8 @@
 
 A sample runs the call often enough to last at least 2 ms and is divided by the count. On a machine shared with other
 work a sample during which our threads queued for a processor is no measurement of ours: Linux tells the queueing time,
-and samples above 2 % of it are left out. When too few clean ones remain, the lower decile of all is given and marked.
+and samples above 2 % of it are left out, unless nothing else ran (then a framework's threads waited for each other, which
+is its own cost). When too few clean ones remain, the lower decile of all is given and marked.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 MIN_SAMPLE = 0.002
 MAX_QUEUED = 0.02
 MIN_CLEAN = 3
+QUIET = 0.05                    # of one processor, used by other processes
 
 Loop = Callable[[Callable[..., Any], tuple[Any, ...], "Iterable[None]"], None]
 
@@ -73,6 +75,24 @@ def queued() -> float:
     return total * 1e-9
 
 
+def processor_seconds() -> tuple[float, float] | None:
+    """Processor time used by the whole machine and by this process; None where the system does not tell."""
+    try:
+        with open("/proc/stat") as file:
+            user, nice, system, _, _, irq, softirq, *_ = map(int, file.readline().split()[1:])
+    except (OSError, ValueError):
+        return None
+    own = os.times()
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK"), own.user + own.system
+
+
+def quiet(before: tuple[float, float] | None, after: tuple[float, float] | None, elapsed: float) -> bool:
+    """Whether other processes used next to nothing in between."""
+    if before is None or after is None:
+        return False
+    return (after[0] - before[0]) - (after[1] - before[1]) < QUIET * elapsed
+
+
 def run_once(bench: Bench, loop: Loop, inner: int) -> tuple[float, bool]:
     if bench.reset:
         bench.reset()
@@ -96,11 +116,13 @@ def sample(bench: Bench, budget: float) -> Samples:
     gc.collect()
     gc.disable()
     try:
-        end = time.perf_counter() + budget
-        while time.perf_counter() < end or len(out.seconds) < MIN_CLEAN:
+        start, used = time.perf_counter(), processor_seconds()
+        while time.perf_counter() < start + budget or len(out.seconds) < MIN_CLEAN:
             seconds, clean = run_once(bench, loop, inner)
             out.seconds.append(seconds / bench.work)
             out.clean.append(clean)
+        if quiet(used, processor_seconds(), time.perf_counter() - start):
+            out.clean = [True] * len(out.clean)
     finally:
         gc.enable()
     return out
