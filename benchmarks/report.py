@@ -63,7 +63,7 @@ def render(results: Results) -> str:
             time = human(seconds) + mark
             lines.append(f"| {name:<20} | {size:>8} | {variant:<15} | {time:>9} | {row['unit']:<8}| {ratio:>10} |")
     if noisy:
-        lines += ["", "\\* other work ran beside it and too few samples were undisturbed: lower decile instead of the median"]
+        lines += ["", "\\* other work ran beside it, too few samples were undisturbed: lower decile, not the median"]
     return "\n".join(lines)
 
 

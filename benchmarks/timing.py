@@ -2,8 +2,8 @@
 
 A sample runs the call often enough to last at least 2 ms and is divided by the count. On a machine shared with other
 work a sample during which our threads queued for a processor is no measurement of ours: Linux tells the queueing time,
-and samples above 2 % of it are left out, unless nothing else ran (then a framework's threads waited for each other, which
-is its own cost). When too few clean ones remain, the lower decile of all is given and marked.
+and samples above 2 % of it are left out, unless nothing else ran (then a framework's threads waited for each other,
+which is its own cost). When too few clean ones remain, the lower decile of all is given and marked.
 """
 
 from __future__ import annotations

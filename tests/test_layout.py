@@ -30,7 +30,7 @@ MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
 
 # Justified exceptions: path (or path:function) -> why. An entry that is no longer needed fails the test.
-LONG_FILES: dict[str, str] = {}
+LONG_FILES: dict[str, str] = {"runtime/public.py": "nothing but the public names, one a line"}
 LONG_FUNCTIONS: dict[str, str] = {}
 
 
