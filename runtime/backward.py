@@ -95,6 +95,13 @@ class Cotangents:
             b.own(new)
         return new
 
+    def look(self, key: int) -> Any:
+        """The cotangent of a source on the way: it stays, and nothing may be added to it in place any more."""
+        g = self.values.get(key)
+        if self.raw and g is not None:
+            self.b.owned.pop(id(g), None)
+        return g
+
     def take(self, key: int) -> Any:
         """The cotangent, which is not needed here any more."""
         g = self.values.pop(key, None)
@@ -142,14 +149,14 @@ def sweep(
 
 
 def _run(active: list[Record], cts: Cotangents, reach: set[int], wanted: set[int]) -> None:
-    b, values, raw = cts.b, cts.values, cts.raw
+    b, raw = cts.b, cts.raw
     while active:
         op, attrs, xs, outs = active.pop()
         gs = []
         found = False
         for o in outs:
             key = id(o)
-            g = values.get(key) if key in wanted else cts.take(key)
+            g = cts.look(key) if key in wanted else cts.take(key)
             found = found or g is not None
             gs.append(g)
         if not found:

@@ -22,30 +22,10 @@ from .tensor import Tensor
 NONE: dict[str, Any] = {}
 _checked: set[tuple[OpDef, np.dtype[Any]]] = set()
 # Ops whose NumPy meaning and derivative rule hold for complex numbers as they stand (they are holomorphic).
-_HOLOMORPHIC = frozenset(
-    [
-        "add",
-        "sub",
-        "mul",
-        "div",
-        "neg",
-        "square",
-        "sqrt",
-        "rsqrt",
-        "exp",
-        "log",
-        "expm1",
-        "log1p",
-        "sin",
-        "cos",
-        "tan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "pow",
-        "sigmoid",
-    ]
-)
+_HOLOMORPHIC = frozenset((
+    "add", "sub", "mul", "div", "neg", "square", "sqrt", "rsqrt", "exp", "log", "expm1", "log1p", "sin", "cos", "tan",
+    "sinh", "cosh", "tanh", "pow", "sigmoid", "reduce_sum", "reduce_prod", "cumsum",
+))  # fmt: skip
 
 
 def binary(op: OpDef, x: Any, y: Any) -> Tensor:

@@ -37,7 +37,7 @@ def explain_path(
         return "None: " + _not_watched(source, accessed)
     found = [str(c) for c in cuts if c.operands & reach]
     if found:
-        return "None: every path from the source to the target was cut: " + "; ".join(found)
+        return "None: no recorded path leads from the source to the target; values were cut off at: " + "; ".join(found)
     if not active:
         return (
             "None: the source was watched, but no recorded op used it: was it used before watch(), or outside the tape?"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from types import FrameType
+from typing import Any
 
 from ..ir.graph import Loc
 
 _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _OURS = tuple(_HOME + d + os.sep for d in ("ir", "codegen", "runtime", "tracer", "keras"))
+_seen: dict[str, dict[Any, Any]] = {}
 _ROOT = {_HOME + "__init__.py", _HOME + "__main__.py"}
 
 
@@ -27,6 +30,13 @@ def user_location(depth: int = 1) -> Loc | None:
             return Loc(file, frame.f_lineno)
         frame = frame.f_back
     return None
+
+
+def warn(message: str) -> None:
+    """A UserWarning at the user's line, shown once for each line."""
+    loc = user_location(2) or Loc("<unknown>", 0)
+    registry = _seen.setdefault(loc.file, {})
+    warnings.warn_explicit(message, UserWarning, loc.file, loc.line, registry=registry)
 
 
 def at() -> str:

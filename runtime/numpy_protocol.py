@@ -159,6 +159,14 @@ def _concatenate(arrays: Any, axis: Any = 0) -> Any:
     return p.concat(list(arrays), axis) if axis is not None else p.concat([p.reshape(a, [-1]) for a in arrays], 0)
 
 
+def _dot(a: Any, b: Any) -> Any:
+    p = _public()
+    x, y = as_tensor(a) if is_tensor(a) else np.asarray(a), as_tensor(b) if is_tensor(b) else np.asarray(b)
+    if not x.ndim or not y.ndim:
+        return p.multiply(a, b)
+    return p.tensordot(a, b, [[x.ndim - 1], [max(y.ndim - 2, 0)]])
+
+
 def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
     if x is None:
         return tuple(to_numpy(_public().transpose(_public().where(condition))))
@@ -170,7 +178,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "amax": _reduction("reduce_max"), "max": _reduction("reduce_max"), "amin": _reduction("reduce_min"),
     "min": _reduction("reduce_min"), "any": _reduction("reduce_any"), "all": _reduction("reduce_all"),
     "std": _reduction("reduce_std"), "var": _reduction("reduce_variance"),
-    "concatenate": _concatenate, "where": _where,
+    "dot": _dot, "concatenate": _concatenate, "where": _where,
     "stack": lambda arrays, axis=0: _public().stack(list(arrays), axis),
     "reshape": lambda a, shape: _public().reshape(a, shape),
     "transpose": lambda a, axes=None: _public().transpose(a, axes),

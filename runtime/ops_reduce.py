@@ -13,7 +13,7 @@ from .arithmetic import abs as magnitude
 from .arithmetic import cast, conj_square, equal, logical_not
 from .convert import as_tensor, static_value
 from .dispatch import apply
-from .elementwise import NONE
+from .elementwise import NONE, unary
 from .errors import ShapeMismatch, TypeMismatch, fail
 from .ops_math import exp, is_nan, log, maximum, rsqrt, sqrt, square, truncatediv
 from .ops_shape import axis_argument, reshape
@@ -46,7 +46,7 @@ def _reduce(op: OpDef, x: Any, axis: Any, keepdims: Any) -> Tensor:
             TypeMismatch,
             f"{op.name} is not defined for bool: use pb.reduce_any or pb.reduce_all, or pb.cast(x, pb.int32) to count",
         )
-    return apply(op, (t,), attrs)  # type: ignore[no-any-return]
+    return unary(op, t, **attrs)
 
 
 def reduce_sum(input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None) -> Tensor:

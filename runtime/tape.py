@@ -9,7 +9,6 @@ is a reverse sweep (`backward.py`) over plain arrays, or over tensors where an o
 from __future__ import annotations
 
 import enum
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -25,7 +24,7 @@ from .convert import as_tensor
 from .eager_builder import EAGER
 from .errors import ShapeMismatch, fail
 from .explain import Cut, explain_path
-from .location import at, user_location
+from .location import user_location, warn
 from .tensor import Tensor, wrap
 from .variable import Variable
 
@@ -139,10 +138,9 @@ class GradientTape:
                     "watch() needs a tape that records: call it inside of `with pb.GradientTape() as tape:`",
                 )
             if not t.dtype.is_differentiable:
-                warnings.warn(
+                warn(
                     f"The dtype of the watched tensor must be floating (e.g. pb.float32), got {t.dtype.name}: its "
-                    f"gradient will be None; write pb.cast(x, pb.float32) before watching it{at()}",
-                    stacklevel=2,
+                    f"gradient will be None; write pb.cast(x, pb.float32) before watching it"
                 )
             if isinstance(t, Variable):
                 t = t._origin
@@ -219,10 +217,9 @@ class GradientTape:
             if not self._persistent:
                 self._pop()
             else:
-                warnings.warn(
+                warn(
                     f"Calling GradientTape.{what} on a persistent tape inside its context records the gradient's own "
-                    f"ops (slower, more memory). Only do this for higher order derivatives{at()}",
-                    stacklevel=4,
+                    f"ops (slower, more memory). Only do this for higher order derivatives"
                 )
 
     def _done(self) -> None:

@@ -93,21 +93,6 @@ class Tensor(Operators):
                 f"Tensor's shape {self.shape} is not compatible with supplied shape {TensorShape(shape)}{at()}"
             )
 
-    @property
-    def name(self) -> NoReturn:
-        """Eager tensors have no name. Raises AttributeError."""
-        raise AttributeError("Tensor.name is undefined when eager execution is enabled.")
-
-    @property
-    def op(self) -> NoReturn:
-        """Eager tensors have no op. Raises AttributeError."""
-        raise AttributeError("Tensor.op is undefined when eager execution is enabled.")
-
-    @property
-    def graph(self) -> NoReturn:
-        """Eager tensors have no graph. Raises AttributeError."""
-        raise AttributeError("Tensor.graph is undefined when eager execution is enabled.")
-
     def _constant_value(self) -> Array | None:
         return self._data
 
@@ -224,6 +209,8 @@ class Tensor(Operators):
         )
 
     def __getattr__(self, name: str) -> NoReturn:
+        if name in ("name", "op", "graph"):
+            raise AttributeError(f"Tensor.{name} is undefined when eager execution is enabled.")
         instead = _NUMPY_NAMES.get(name)
         hint = f"; for t.{name} write {instead}" if instead else ""
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'{hint}")
