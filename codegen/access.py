@@ -1,14 +1,15 @@
 """What each op means to the loop nests: how an element of its result is made from elements of its operands.
 
-`form(op)` sorts ops into elementwise ones, index maps, choices (pad, concat), sources (iota, constant, random bits),
-gathers, reductions, writes into a slot, and opaque steps. `parts(op, at)` says which operand elements the element `at` needs. Fusion walks these
-to find what a kernel reads, and the kernel emitter walks them again to write the code; neither knows single ops.
+`form(op)` sorts ops into elementwise ones, index maps, choices (pad, concat), sources (iota, constant, random
+bits), gathers, reductions, writes into a slot, and opaque steps. `parts(op, at)` says which operand elements the
+element `at` needs. Fusion walks these to find what a kernel reads, and the kernel emitter walks them again to write
+the code; neither knows single ops.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 from ..ir.elementwise import Elementwise
@@ -19,9 +20,9 @@ from .index_map import ZERO, At, Dyn, Index, atom, broadcast, flatten, reshaped
 
 
 class Bound(NamedTuple):
-    """A condition on an index: low <= index < high."""
+    """A condition on an index: low <= place < high."""
 
-    index: Index
+    place: Index
     low: int
     high: int
 
@@ -52,7 +53,7 @@ _FIXED = {
 }  # fmt: skip
 
 
-@lru_cache(maxsize=None)
+@cache
 def _elementwise_names() -> frozenset[str]:
     return frozenset(name for name, _ in scalar.OPS) | {"cast"}
 
@@ -65,7 +66,7 @@ def form(op: Op) -> str:
     return f
 
 
-@lru_cache(maxsize=None)
+@cache
 def _form(kind: OpDef) -> str:
     name = kind.name
     if name in _FIXED:
@@ -219,10 +220,11 @@ def address(at: At, shape: tuple[int, ...]) -> Index:
 
 
 # Rough cost of an elementwise op per vector, in additions; math functions that are not named cost `_MATH`.
-_CHEAP = frozenset(
-    "add sub mul neg abs square maximum minimum eq ne lt le gt ge logical_and logical_or logical_xor logical_not "
-    "bitwise_and bitwise_or bitwise_xor is_nan is_inf is_finite where cast relu sign floor ceil trunc round".split()
-)
+_CHEAP = frozenset([
+    "add", "sub", "mul", "neg", "abs", "square", "maximum", "minimum", "eq", "ne", "lt", "le", "gt", "ge", "where",
+    "logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "is_nan",
+    "is_inf", "is_finite", "cast", "relu", "sign", "floor", "ceil", "trunc", "round",
+])  # fmt: skip
 _COST = {"div": 4, "sqrt": 5, "rsqrt": 8, "exp": 14, "expm1": 18, "log": 16, "log1p": 20, "sigmoid": 22, "pow": 50}
 _MATH = 25
 

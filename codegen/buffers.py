@@ -1,9 +1,10 @@
 """Where arrays live: in an input, in a result, in the arena (scratch), or among the module's constants.
 
-Lifetimes come from the order of the steps. A buffer that dies where an elementwise kernel writes another of its size, element
-by element at the same place, is taken over; so is the base of an `update` when nobody needs it afterwards. Results are
-written in place, also where they may share memory with a donated parameter, if every read of that parameter comes before
-or at the very element that is written; else they are made in the arena and copied at the end.
+Lifetimes come from the order of the steps. A buffer that dies where an elementwise kernel writes another of its
+size, element by element at the same place, is taken over; so is the base of an `update` when nobody needs it
+afterwards. Results are written in place, also where they may share memory with a donated parameter, if every read
+of that parameter comes before or at the very element that is written; else they are made in the arena and copied at
+the end.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class _Assigner:
         if any(v in self.plan.owners(s) for s in step.reads.scalars):
             return False
         positions = {leaf.position for leaf in step.reads.leaves if leaf.owner is v}
-        return all(r.position in positions and len(positions) == 1 for r in _stores(step, target)) if positions else True
+        return not positions or (len(positions) == 1 and all(r.position in positions for r in _stores(step, target)))
 
     def _place_results(self, results: Mapping[Value, int]) -> None:
         for o, k in results.items():

@@ -62,8 +62,8 @@ class Executable:
 
         Args:
           ins: C-contiguous arrays of the parameters' dtypes and shapes.
-          outs: arrays for the results; fresh ones by default. A result that may take a parameter's memory (`donate`) may
-            be given that parameter's array.
+          outs: arrays for the results; fresh ones by default. A result that may take a parameter's memory
+            (`donate`) may be given that parameter's array.
 
         Raises:
           InvalidArgumentError: an index was out of range.

@@ -69,7 +69,8 @@ def _loops(code: KernelCode | None) -> str:
     if code is None or code.schedule is None or not code.schedule.order:
         return ""
     s = code.schedule
-    loops = [f"{s.extents[level]}" + (f" by {s.lanes}x{s.unroll} lanes" if level == s.vector else "") for level in s.order]
+    lanes = f" by {s.lanes}x{s.unroll} lanes"
+    loops = [f"{s.extents[level]}" + (lanes if level == s.vector else "") for level in s.order]
     blocks = f", blocks of {s.block}" if s.split is not None else ""
     return f" as loops {' / '.join(loops)}{blocks}"
 

@@ -1,8 +1,9 @@
 """Elements as code: the value of any inlined expression at a position, written into the right scope.
 
 `Evaluator.value(v, at, scope)` recurses from a value to the buffers, scalars and constants it is made of. Each
-piece of code lands in the outermost loop in which its operands exist; asking again for the same element is free. Loads choose
-between a scalar, a vector, a reversed vector and a gather by the stride of the vector level in the address.
+piece of code lands in the outermost loop in which its operands exist; asking again for the same element is free.
+Loads choose between a scalar, a vector, a reversed vector and a gather by the stride of the vector level in the
+address.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def dtype_of(v: Value) -> str:
     """The short dtype name of a value. Raises Unsupported where code has no form for it."""
     short = v.type.dtype.short
     if short not in scalar.ELEMENT:
-        raise Unsupported(v.owner if isinstance(v.owner, Op) else None, f"dtype {v.type.dtype.name} has no compiled form")
+        op = v.owner if isinstance(v.owner, Op) else None
+        raise Unsupported(op, f"dtype {v.type.dtype.name} has no compiled form")
     return short
 
 
@@ -125,7 +127,7 @@ class Evaluator:
         return hit
 
     def apply(self, opcode: Callable[..., Reg], scope: Scope, *operands: Val) -> Val:
-        """An emitter's method on values, in the scope and at the width that they need: `apply(Emitter.add, s, a, b)`."""
+        """An emitter's method on values, in the scope and at the width they need: `apply(Emitter.add, s, a, b)`."""
         depth, wide = max(x.depth for x in operands), any(x.wide for x in operands)
         regs = [self.spread(x, scope).reg if wide else x.reg for x in operands]
         return Val(opcode(scope.at(depth).emitter(wide), *regs), depth, wide)
@@ -160,7 +162,7 @@ class Evaluator:
         for b in guard:
             hit = scope.find(b)
             if hit is None:
-                i = self.index(b.index.plus(-b.low), scope)
+                i = self.index(b.place.plus(-b.low), scope)
                 size = b.high - b.low
                 hit = self.apply(lambda em, x, n=size: em.compare("ult", x, n), scope, i)
                 scope.keep(b, hit)
@@ -316,12 +318,12 @@ def literal_zero(dtype: str) -> Reg:
 
 
 def _always(b: Bound) -> bool:
-    low, high = bounds(b.index)
+    low, high = bounds(b.place)
     return b.low <= low and high < b.high
 
 
 def _never(b: Bound) -> bool:
-    low, high = bounds(b.index)
+    low, high = bounds(b.place)
     return high < b.low or b.high <= low
 
 

@@ -1,10 +1,11 @@
 """Fusion: which values get buffers, and which roots share a loop nest.
 
-Greedy, in program order: every reduction, every array that must exist (a result, an operand of an opaque step) becomes a
-root and joins a kernel of the same domain if no path leads from that kernel to the root through another step. Reading
-what the kernel itself stores is fine where it is the element at hand: it is still in a register. Everything else is
-written into the kernels that need it. Then the plan is looked over: a value that several kernels would compute at a cost
-above that of storing and loading it gets a buffer, and planning starts again with that knowledge.
+Greedy, in program order: every reduction, every array that must exist (a result, an operand of an opaque step)
+becomes a root and joins a kernel of the same domain if no path leads from that kernel to the root through another
+step. Reading what the kernel itself stores is fine where it is the element at hand: it is still in a register.
+Everything else is written into the kernels that need it. Then the plan is looked over: a value that several kernels
+would compute at a cost above that of storing and loading it gets a buffer, and planning starts again with that
+knowledge.
 """
 
 from __future__ import annotations
@@ -14,9 +15,8 @@ from math import prod
 
 from ..ir.graph import Function, Op, Value
 from . import access, special
-from .errors import Unsupported
-from .index_map import At, Index, Quot, Rem, Var, levels_of
-from .plan import Call, Kernel, Plan, Root, Step, Walk, domain_of, is_literal, numel, reduction, slots, store, write
+from .index_map import At, Index, Quot, Rem, levels_of
+from .plan import Call, Kernel, Plan, Root, Walk, is_literal, numel, reduction, slots, store, write
 
 MAX_INLINE = 96  # ops below a value that is computed where it is read
 MAX_DEPTH = 40  # the longest chain among them
@@ -226,7 +226,7 @@ class _Planner:
         for v in sorted(total, key=lambda v: -self.plan.order[v.owner]):  # type: ignore[index]
             if v in covered or access.form(v.owner) != access.ELEMENTWISE:  # type: ignore[arg-type]
                 continue
-            work = sum(access.cost(x.owner) for x in self.below[v])  # type: ignore[arg-type]
+            work = sum(access.cost(x.owner) for x in self.below[v])  # type: ignore[arg-type, misc]
             if (total[v] - numel(v)) * work > _MEMORY * numel(v) + _LAUNCH:
                 covered |= self.below[v]
                 yield v
@@ -239,7 +239,8 @@ class _Planner:
             for v, at in walk.visits:
                 op = v.owner
                 assert isinstance(op, Op)
-                if access.form(op) == access.MAP and op.operands[0].type.shape and op.operands[0] not in self.plan.owner:
+                x = op.operands[0] if access.form(op) == access.MAP else None
+                if x is not None and x.type.shape and x not in self.plan.owner:
                     (part,) = access.parts(op, at)
                     if any(map(_divides, part.at)) and not any(map(_divides, at)) and not is_literal(part.value):
                         yield part.value
@@ -278,7 +279,7 @@ def _nested(kernel: Kernel, root: Root) -> bool:
 
 
 def _trips(domain: tuple[int, ...], at: At) -> int:
-    """How often an element at this position is computed: once per trip of the loops down to the last one it depends on."""
+    """How often an element at this position is computed: once per trip of the loops down to the last it depends on."""
     used = [level for i in at for level in levels_of(i)]
     return prod(domain[: max(used) + 1]) if used else 1
 

@@ -1,7 +1,8 @@
 """Cold helper functions, compiled once per process and shared by all modules.
 
-The rare exact paths of the math functions (huge arguments of sin, say) are long scalar code; compiling them again with
-every kernel would cost more than the kernel. A module only declares them; their code lives as long as the process.
+The rare exact paths of the math functions (huge arguments of sin, say) are long scalar code; compiling them again
+with every kernel would cost more than the kernel. A module only declares them; their code lives as long as the
+process.
 """
 
 from __future__ import annotations

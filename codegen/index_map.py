@@ -1,10 +1,11 @@
 """Where an element comes from: integer expressions in the loop variables of a nest.
 
-An `Index` is a constant plus a sum of integer multiples of atoms. Atoms are loop variables, quotients and remainders
-(what a reshape that does not line up needs) and data (`Dyn`: an element of an integer value, which the
-code checks against its range). Every index map op (transpose, slice, reverse, broadcast, reshape, ...) only rewrites the tuple of indices at
-which its operand is read, so a chain of them costs nothing at run time: the address that finally comes out is one
-affine expression. Quotients and remainders of the same number that meet again in an address cancel.
+An `Index` is a constant plus a sum of integer multiples of atoms. Atoms are loop variables, quotients and
+remainders (what a reshape that does not line up needs) and data (`Dyn`: an element of an integer value, which the
+code checks against its range). Every index map op (transpose, slice, reverse, broadcast, reshape, ...) only
+rewrites the tuple of indices at which its operand is read, so a chain of them costs nothing at run time: the
+address that finally comes out is one affine expression. Quotients and remainders of the same number that meet again
+in an address cancel.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ def bounds(e: Index) -> tuple[int, int]:
 def _normal(const: int, terms: dict[Atom, int]) -> Index:
     """The sum without zero terms, and with `by * (e // by) + e % by` put together to `e` again."""
     for a in [a for a in terms if isinstance(a, Rem)]:
-        c = terms[a]  # type: ignore[index]
+        c = terms[a]
         assert isinstance(a, Rem)
         whole = Quot(a.of, a.by)
         if c and terms.get(whole) == c * a.by:
@@ -215,7 +216,7 @@ def strides_of(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def reshaped(at: At, out_shape: Sequence[int], in_shape: Sequence[int]) -> At:
-    """Where a reshape from `in_shape` to `out_shape` reads, group by group of dimensions that hold the same elements."""
+    """Where a reshape from `in_shape` to `out_shape` reads, group by group of dimensions of the same elements."""
     if 0 in in_shape:
         return (ZERO,) * len(in_shape)  # there is no element to read
     result: list[Index] = []

@@ -1,7 +1,8 @@
 """A kernel as LLVM text: the loop nest of a schedule, with every root evaluated at every point.
 
-The vector level becomes a loop of whole vectors and, where the extent is no multiple, masked lanes for the rest; a heavy body
-is written once, masked, instead of twice. Extents are known; where a block of a sum ends early the bound is a register.
+The vector level becomes a loop of whole vectors and, where the extent is no multiple, masked lanes for the rest; a
+heavy body is written once, masked, instead of twice. Extents are known; where a block of a sum ends early the bound
+is a register.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..ir.builder import Expr, IRBuilder
 from ..ir.graph import Block, Function, Op, Value
+from .access import shape_of
 
 _SMALL = 64 * 64  # elements of the matrix up to which an own loop beats BLAS's matrix-vector product
 
@@ -58,9 +59,9 @@ def _size(b: IRBuilder, op: Op, xs: list[Any]) -> Any:
 
 def _thin(op: Op) -> bool:
     """A matrix times a vector, small enough for a loop of our own."""
-    m, n = op.results[0].type.shape[-2:]
-    k = op.operands[0].type.shape[-2 if op.attrs["transpose_a"] else -1]
-    return (m == 1 or n == 1) and bool(m * n * k <= _SMALL)
+    m, n = shape_of(op.results[0])[-2:]
+    k = shape_of(op.operands[0])[-2 if op.attrs["transpose_a"] else -1]
+    return (m == 1 or n == 1) and m * n * k <= _SMALL
 
 
 def _sum_of_products(b: IRBuilder, op: Op, xs: list[Any]) -> Any:

@@ -1,7 +1,7 @@
 """Matrix products as calls into BLAS: one product, or one per matrix of a batch.
 
-A transposed operand costs nothing (a flag). Products of integers, and of a matrix with a single row or column, never come
-here: `lowering.py` writes them as sums of products, which fuse with what is around them.
+A transposed operand costs nothing (a flag). Products of integers, and of a matrix with a single row or column,
+never come here: `lowering.py` writes them as sums of products, which fuse with what is around them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def emit(op: Op, scope: Scope, pointer: Callable[[Value], str], blas: BlasInfo) 
         prefix = inner.scalar.fresh() + ".g"
         text = emit_gemm_call(
             blas, dtype, m=m, n=n, k=k, a=places[0], lda=max(1, m if trans_a else k), b=places[1],
-            ldb=max(1, k if trans_b else n), c=places[2], ldc=max(1, n), trans_a=trans_a, trans_b=trans_b, prefix=prefix,
+            ldb=max(1, k if trans_b else n), c=places[2], ldc=max(1, n), trans_a=trans_a, trans_b=trans_b,
+            prefix=prefix,
         )  # fmt: skip
         inner.scalar.lines.extend(text.split("\n"))
 

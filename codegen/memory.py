@@ -1,7 +1,7 @@
 """Loads and stores of lanes: contiguous, reversed, strided or scattered, whole or masked.
 
-LLVM's masked intrinsics are written in the spelling with an alignment operand, which every LLVM since 7 reads (newer ones
-upgrade it). Inputs are only aligned to their element, so no load claims more.
+LLVM's masked intrinsics are written in the spelling with an alignment operand, which every LLVM since 7 reads
+(newer ones upgrade it). Inputs are only aligned to their element, so no load claims more.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def load(ev: Evaluator, owner: Value, position: Index, scope: Scope, guard: Guar
     memory = scalar.MEMORY[owner.type.dtype.short]
     if offset is None and not stride:
         # A bound that varies along the lanes says nothing about an address that does not.
-        guard = tuple(b for b in guard if not ev.index(b.index, scope).wide)
+        guard = tuple(b for b in guard if not ev.index(b.place, scope).wide)
     holds = ev.condition(guard, scope) if guard else None
     if offset is None and not stride:
         return _single(ev, pointer, memory, holds, scope, ev.pointer(owner))
@@ -46,7 +46,7 @@ def load(ev: Evaluator, owner: Value, position: Index, scope: Scope, guard: Guar
 
 
 def store(ev: Evaluator, owner: Value, position: Index, value: Val, scope: Scope, add: bool = False) -> None:
-    """Writes an element (per lane where the position moves with the lanes) in the innermost scope; `add`: adds to it."""
+    """Writes an element (per lane where the position moves with the lanes) in the innermost scope, or adds to it."""
     pointer, offset, stride = ev.place(owner, position, scope)
     memory = scalar.MEMORY[owner.type.dtype.short]
     wide = offset is not None or stride != 0
@@ -60,7 +60,8 @@ def store(ev: Evaluator, owner: Value, position: Index, value: Val, scope: Scope
         target = _spread_pointer(em, pointer.reg, moved, memory)
     if add:
         old = _gather(em, target, memory, mask) if target else contiguous(em, pointer.reg, memory, mask)
-        value = Val(scalar.lower(em, "add", [old, value.reg], owner.type.dtype.short, in_dtype=owner.type.dtype.short), 0)
+        dtype = owner.type.dtype.short
+        value = Val(scalar.lower(em, "add", [scalar.load_as(em, old), value.reg], dtype, in_dtype=dtype), 0)
     write(em, pointer.reg, scalar.store_as(em, value.reg), mask, target)
 
 
@@ -153,8 +154,7 @@ def _gather(em: Emitter, pointers: Reg, memory: str, mask: Reg | None) -> Reg:
     ty, lanes = em.ty(memory), em.lanes
     symbol = f"llvm.masked.gather.{em.suffix(memory)}.v{lanes}p0"
     em.decls.setdefault(symbol, f"declare {ty} @{symbol}(<{lanes} x ptr>, i32, <{lanes} x i1>, {ty})")
-    return em.op(
-        f"call {ty} @{symbol}({em.typed(pointers)}, i32 {BYTES[memory]}, {_all(em, mask)}, {ty} zeroinitializer)", memory
-    )
+    args = f"{em.typed(pointers)}, i32 {BYTES[memory]}, {_all(em, mask)}, {ty} zeroinitializer"
+    return em.op(f"call {ty} @{symbol}({args})", memory)
 
 

@@ -1,8 +1,8 @@
 """The whole module: constants, kernels, and `main`, which runs the steps in order.
 
-`i32 main(ptr ins, ptr outs, ptr scratch)`: arrays of pointers to the parameters' and results' elements, and the arena. 0-d
-values live in registers of `main`; a scalar function is a few instructions. A status other than 0 is 1 + the position
-of the op that found a bad index.
+`i32 main(ptr ins, ptr outs, ptr scratch)`: arrays of pointers to the parameters' and results' elements, and the
+arena. 0-d values live in registers of `main`; a scalar function is a few instructions. A status other than 0 is 1 +
+the position of the op that found a bad index.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Neighbouring loops that every address runs through as one are collapsed. Loops that a reduction takes together come
 innermost. Lanes go along the level in which most addresses are contiguous; it is last among the loops it may be
-exchanged with. Sums of f32 are cut into blocks: at most `CHAIN` additions per lane in f32, blocks added in f64. Nothing here
-depends on the number of threads, so neither does a result.
+exchanged with. Sums of f32 are cut into blocks: at most `CHAIN` additions per lane in f32, blocks added in f64.
+Nothing here depends on the number of threads, so neither does a result.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def schedule(kernel: Kernel) -> Schedule:
                 group.append(out.vector)
     out.order = tuple(level for group in groups for level in group)
     out.depth = {level: k for k, level in enumerate(out.order)}
-    work = sum(access.cost(v.owner) for v, _ in reads.visits)  # type: ignore[arg-type]
+    work = sum(access.cost(v.owner) for v, _ in reads.visits)  # type: ignore[arg-type, misc]
     out.heavy = work > _HEAVY
     if out.order and out.vector == out.order[-1] and not out.heavy:
         out.unroll = _unroll(out)
@@ -141,8 +141,8 @@ def _fixed(reads: Walk, roots: list[Root]) -> set[int]:
 
 
 def _groups(s: Schedule) -> list[list[int]]:
-    """Levels in the order of loops: what fewer reductions take together comes first; levels of a group may be exchanged."""
-    count = {level: sum(level in r.axes for r in s.roots) for level in s.extents}
+    """Levels in the order of loops: what fewer reductions take together comes first; a group may be reordered."""
+    count = {level: len([r for r in s.roots if level in r.axes]) for level in s.extents}
     return [[level for level in s.extents if count[level] == n] for n in sorted(set(count.values()))]
 
 

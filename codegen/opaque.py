@@ -1,7 +1,7 @@
 """Routines with loops of their own: scatter, argmax, running sums, linear recurrences, fills.
 
-Each is a private function of the module like a kernel. Arrays are seen as [outer, n, inner] around the axis that matters.
-Where `inner` has at least a vector of elements the lanes run along it, else the code is scalar.
+Each is a private function of the module like a kernel. Arrays are seen as [outer, n, inner] around the axis that
+matters. Where `inner` has at least a vector of elements the lanes run along it, else the code is scalar.
 """
 
 from __future__ import annotations
@@ -220,8 +220,7 @@ def _better(em: Emitter, more: str, new: Reg, old: Reg) -> Reg:
         return em.and_(new, em.not_(old)) if more == "gt" else em.and_(em.not_(new), old)
     if new.ty not in ("float", "double"):
         return em.compare("s" + more, new, old)
-    ordered = em.and_(em.compare("u" + more, new, old), em.compare("ord", old, old))
-    return ordered
+    return em.and_(em.compare("u" + more, new, old), em.compare("ord", old, old))
 
 
 def _scan(plan: Plan, op: Op, context: Context, name: str) -> KernelCode:

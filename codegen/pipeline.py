@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..ir.simplify import canon
 from ..ir.cse import cse
 from ..ir.dce import dce
 from ..ir.expand import expand
 from ..ir.graph import Function
 from ..ir.inline import inline
+from ..ir.simplify import canon
 
 PASSES: tuple[Callable[[Function], Function], ...] = (inline, canon, expand, canon, cse, dce)
 

@@ -1,8 +1,8 @@
 """The plan of a function: which values live in buffers, and the steps that make them.
 
-A `Kernel` is a loop nest over one domain with several roots (arrays to store, reductions to finish); a `Call` is an op
-that runs by itself (a matrix product, a scatter). A value that owns no buffer is written into each kernel that needs
-it. `walk` finds what a root reads; everything later (fusion, schedules, buffers) looks only at its answer.
+A `Kernel` is a loop nest over one domain with several roots (arrays to store, reductions to finish); a `Call` is an
+op that runs by itself (a matrix product, a scatter). A value that owns no buffer is written into each kernel that
+needs it. `walk` finds what a root reads; everything later (fusion, schedules, buffers) looks only at its answer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Leaf(NamedTuple):
 class Root:
     """Something that a kernel makes: `target`, from `source[at]` at every point of the domain, written at `out`.
 
-    `reduce` is empty for a store; else the kind of reduction, and `axes` are the levels of the domain it takes together.
+    `reduce` is empty for a store; else the kind of reduction, and `axes` the levels of the domain it takes together.
     `base` is what the target's buffer must hold before (only a slot of it is written); `add` adds to what is there.
     What is not `kept` is needed in this kernel only and stays in registers.
     """
@@ -161,7 +161,7 @@ class Plan:
         todo += [(p.value, p.at) for p in access.parts(op, at)]
         for p in access.parts(op, at) if access.form(op) == access.CHOICE else ():
             for b in p.guard:
-                todo += [(d.value, d.at) for d in access.dynamics((b.index,))]
+                todo += [(d.value, d.at) for d in access.dynamics((b.place,))]
 
 
 def is_literal(v: Value) -> bool:
@@ -172,7 +172,7 @@ def is_literal(v: Value) -> bool:
     if not v.type.shape:
         return True
     array = op.attrs["value"]
-    return bool(array.size) and not any(array.strides) or (0 < array.size <= 4096 and _uniform(array))
+    return (bool(array.size) and not any(array.strides)) or (0 < array.size <= 4096 and _uniform(array))
 
 
 def _uniform(array: object) -> bool:
@@ -185,7 +185,8 @@ def _uniform(array: object) -> bool:
 
 def domain_of(shape: Iterable[int]) -> tuple[tuple[int, ...], At]:
     """The shape without its dimensions of size 1, and the position of an element in terms of what is left."""
-    domain, at = [], []
+    domain: list[int] = []
+    at: list[Index] = []
     for n in shape:
         if n == 1:
             at.append(ZERO)

@@ -1,8 +1,8 @@
 """Accumulators: how the elements of a reduction come together.
 
-Each lane keeps its own running value in a register through the innermost loop (on the stack between loops further out);
-lanes are joined as a binary tree when the reduction is complete. Sums of f32 that are cut into blocks go on in f64 from
-block to block. The shape of all this follows from the sizes alone.
+Each lane keeps its own running value in a register through the innermost loop (on the stack between loops further
+out); lanes are joined as a binary tree when the reduction is complete. Sums of f32 that are cut into blocks go on
+in f64 from block to block. The shape of all this follows from the sizes alone.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Where code goes: one scope per loop body, each remembering what it has computed.
 
 Code is written into the outermost scope in which all its operands exist, so loop-invariant values leave the loop by
-construction and equal subexpressions are computed once. A scope's instructions are collected apart and pasted into the
-parent when the loop is complete: until then the parent can still take hoisted code.
+construction and equal subexpressions are computed once. A scope's instructions are collected apart and pasted into
+the parent when the loop is complete: until then the parent can still take hoisted code.
 """
 
 from __future__ import annotations

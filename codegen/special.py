@@ -1,7 +1,7 @@
 """Steps that are no fused loop nests: matrix products, scatter, argmax, scans.
 
-`inputs(op)` says which buffers (and scalars) such a step takes, `check(op)` refuses dtypes it has no code for. The code
-itself is in `matmul.py` and `opaque.py`.
+`inputs(op)` says which buffers (and scalars) such a step takes, `check(op)` refuses dtypes it has no code for. The
+code itself is in `matmul.py` and `opaque.py`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def inputs(op: Op) -> tuple[Value, ...]:
 
 
 def untransposed(v: Value) -> tuple[Value, bool]:
-    """A matrix (or stack of them) and whether it is to be read transposed: a `transpose` of the last two axes is free."""
+    """A matrix (or stack of them) and whether it is read transposed: a `transpose` of the last two axes is free."""
     flip = False
     while isinstance(v.owner, Op) and v.owner.kind.name == "transpose":
         perm = tuple(v.owner.attrs["perm"])

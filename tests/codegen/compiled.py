@@ -45,7 +45,8 @@ def compare(got: Sequence[Array], want: Sequence[Any], tolerance: float, note: s
     """Equal shapes and dtypes; values bit for bit with tolerance 0, else relative to the largest element."""
     for k, (g, w) in enumerate(zip(got, want, strict=True)):
         w = np.asarray(w)
-        assert (g.shape, g.dtype) == (w.shape, w.dtype), f"result {k}: {g.dtype}{g.shape}, not {w.dtype}{w.shape}\n{note}"
+        types = f"result {k}: {g.dtype}{g.shape}, not {w.dtype}{w.shape}"
+        assert (g.shape, g.dtype) == (w.shape, w.dtype), f"{types}\n{note}"
         if tolerance == 0 or g.dtype.kind != "f":
             np.testing.assert_array_equal(g, w, err_msg=f"result {k}\n{note}")
         else:

@@ -1,4 +1,5 @@
-"""Where arrays live: reuse of the arena, results written in place, donated parameters, writes into slots without copies."""
+"""Where arrays live: reuse of the arena, results written in place, donated parameters, writes into slots without
+copies."""
 
 from __future__ import annotations
 
@@ -55,18 +56,21 @@ def test_buffers_that_live_together_do_not_overlap() -> None:
     spans = [(p.at, p.at + bytes_of(v)) for v, p in m.places.items() if p.kind == "scratch"]
     assert len(spans) == 3
     for k, (low, high) in enumerate(spans):
-        assert low % 64 == 0 and all(high <= a or c <= low for a, c in spans[:k] + spans[k + 1 :])
+        assert low % 64 == 0
+        assert all(high <= a or c <= low for a, c in spans[:k] + spans[k + 1 :])
 
 
 def test_results_are_written_where_they_belong() -> None:
     m = memory(lambda b, x: [x * 2.0, b.reduce_sum(x, axes=(0,), keepdims=False)], array((30, 20)))
-    assert not m.copies and m.scratch == 0
+    assert not m.copies
+    assert m.scratch == 0
     assert sorted(p for p in m.places.values() if p.kind == "out") == [Place("out", 0), Place("out", 1)]
 
 
 def test_a_donated_parameter_is_overwritten_element_by_element() -> None:
     m = memory(lambda b, v, g: v - g * 0.1, array((100,)), array((100,), seed=1), donate={0: 0})
-    assert m.scratch == 0 and not m.copies
+    assert m.scratch == 0
+    assert not m.copies
 
 
 def test_a_donated_parameter_that_is_read_later_or_elsewhere_is_kept() -> None:
@@ -104,13 +108,15 @@ def test_a_chain_of_writes_stays_in_one_buffer() -> None:
         return y
 
     m = memory(build, array((8, 30)), array((1, 30), seed=1))
-    assert m.scratch == 0 and not m.copies
+    assert m.scratch == 0
+    assert not m.copies
 
 
 def test_a_write_into_a_donated_parameter_is_in_place_and_others_copy() -> None:
     x, v = array((8, 30)), array((1, 30), seed=1)
     m = memory(lambda b, x, v: b.update(x, v, starts=(2, 0), strides=(1, 1)), x, v, donate={0: 0})
-    assert m.scratch == 0 and not m.copies
+    assert m.scratch == 0
+    assert not m.copies
 
     def both(b: Any, x: Any, v: Any) -> Any:
         return [b.update(x, v, starts=(2, 0), strides=(1, 1)), b.add_at(x, v, starts=(3, 0), strides=(1, 1)), x * 2.0]
@@ -137,4 +143,5 @@ def test_scatter_into_a_dead_base_is_in_place() -> None:
 
     m = memory(build, array((5, 20)), i, array((3, 20), seed=1))
     assert m.scratch == 0
-    memory(lambda b, x, i, v: b.scatter_add(x, i, v, axis=0, batch_dims=0), array((5, 20)), i, array((3, 20)), donate={0: 0})
+    x, v = array((5, 20)), array((3, 20), seed=1)
+    memory(lambda b, x, i, v: b.scatter_add(x, i, v, axis=0, batch_dims=0), x, i, v, donate={0: 0})

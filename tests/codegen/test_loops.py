@@ -79,7 +79,7 @@ def test_full_row_and_column_reductions_of_one_array() -> None:
 
 @pytest.mark.parametrize("shape", [(3_000_001,), (200_001, 3), (3, 200_001), (70_001, 20)])
 def test_long_sums_of_f32_go_from_block_to_block_in_f64(shape: tuple[int, ...]) -> None:
-    # One running f32 sum of these is wrong by 1e-3 and more; a block of 256 additions by 256 * 2**-25 at the very worst.
+    # One running f32 sum of these is wrong by 1e-3 and more; a block of 256 additions by 256 * 2**-25 at the worst.
     x = np.full(shape, 0.1, np.float32)
     axis = int(np.argmax(shape))
     exe = check(lambda b, x: b.reduce_sum(x, axes=(axis,), keepdims=False), x, tolerance=1e-2)
@@ -101,7 +101,7 @@ def test_nan_and_infinity_in_reductions(kind: str, dtype: str, place: int) -> No
 def test_permuted_axes(perm: tuple[int, ...]) -> None:
     x = array((5, 18, 7))
     check(
-        lambda b, x: [b.transpose(x, perm=perm) * 2.0, b.reduce_sum(b.transpose(x, perm=perm), axes=(1,), keepdims=False)],
+        lambda b, x: [(y := b.transpose(x, perm=perm)) * 2.0, b.reduce_sum(y, axes=(1,), keepdims=False)],
         x, tolerance=1e-5,
     )  # fmt: skip
 

@@ -1,4 +1,5 @@
-"""Opaque steps and data-dependent reads: matrix products, gather, scatter, writes into slots, argmax, scans, random bits."""
+"""Opaque steps and data-dependent reads: matrix products, gather, scatter, writes into slots, argmax, scans,
+random bits."""
 
 from __future__ import annotations
 
@@ -68,7 +69,8 @@ def test_gather_and_its_adjoint(dtype: str) -> None:
     check(
         lambda b, x, i, j: [
             b.gather(x, i, axis=0, batch_dims=0), b.gather(x, j, axis=1, batch_dims=0) * 2.0,
-            b.gather(b.tanh(x), i, axis=0, batch_dims=0), b.gather(b.transpose(x, perm=(1, 0)), j, axis=0, batch_dims=0),
+            b.gather(b.tanh(x), i, axis=0, batch_dims=0),
+            b.gather(b.transpose(x, perm=(1, 0)), j, axis=0, batch_dims=0),
         ],
         x, rows, picks, tolerance=1e-6,
     )  # fmt: skip
@@ -164,8 +166,11 @@ def test_random_numbers_are_those_of_the_interpreter() -> None:
 
 
 def test_iota_along_each_axis() -> None:
-    for dtype in (int32, int64, float32, float64):
-        check(lambda b, x: [b.iota(shape=(3, 40), axis=a, dtype=dtype) for a in (0, 1)], np.zeros((), np.float32))
+    def build(b: Any, x: Any) -> Any:
+        kinds = (int32, int64, float32, float64)
+        return [b.iota(shape=(3, 40), axis=a, dtype=d) for a in (0, 1) for d in kinds]
+
+    check(build, np.zeros((), np.float32))
 
 
 def test_unsupported_ops_and_dtypes_name_op_and_line() -> None:
