@@ -16,6 +16,13 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
+class Checker(doctest.OutputChecker):
+    """Lets a session show the file name that an interactive session would: `<stdin>`."""
+
+    def check_output(self, want: str, got: str, optionflags: int) -> bool:
+        return super().check_output(want, re.sub(r"<doctest [^>]*>", "<stdin>", got), optionflags)
+
+
 def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
@@ -35,7 +42,7 @@ def test_sessions_print_what_they_show(path: Path) -> None:
     test = doctest.DocTestParser().get_doctest(text, {"__name__": "__main__"}, path.name, str(path), 0)
     assert test.examples
     lines: list[str] = []
-    failed, tried = doctest.DocTestRunner(optionflags=FLAGS, verbose=False).run(test, out=lines.append)
+    failed, tried = doctest.DocTestRunner(Checker(), verbose=False, optionflags=FLAGS).run(test, out=lines.append)
     assert tried
     assert not failed, "".join(lines)
 
