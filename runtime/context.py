@@ -36,6 +36,9 @@ class TraceProtocol(Protocol):
     def assign_variable(self, variable: Variable, value: Tensor) -> None:
         """The variable has this value from here on."""
 
+    def custom_gradient(self, name: str, gradient: Any, xs: Sequence[Any], outs: Sequence[Tensor]) -> Any:
+        """The outputs, whose cotangents `gradient` takes to those of `xs` (tensors and variables)."""
+
     def new_variable(self, variable: Variable, initial: Tensor) -> Tensor:
         """Called while a variable is made: gives the eager start value, or raises ValueError when it is not allowed."""
 

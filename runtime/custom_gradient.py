@@ -120,9 +120,13 @@ def _run(f: Callable[..., Any], args: Any, kwargs: Any) -> Any:
             f"'variables' keyword argument: '{name}' reads {variables[0].name}",
         )
     outs = [apply_unrecorded(_IDENTITY, (as_tensor(y),), NONE) for y in nest.flatten(result)]
-    if slow_mode.count and context.recorders:
+    if slow_mode.count and (context.recorders or context.trace is not None):
         rule = CustomRule(name, grad_fn, len(xs), variables)
-        record(rule, NONE, [x._origin if isinstance(x, Variable) else x for x in xs] + variables, outs)
+        operands = [x._origin if isinstance(x, Variable) else x for x in xs] + variables
+        if context.trace is not None:
+            outs = context.trace.custom_gradient(name, rule._call, operands, outs)
+        if context.recorders:
+            record(rule, NONE, operands, outs)
     return nest.pack_sequence_as(result, outs)
 
 

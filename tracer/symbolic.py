@@ -75,7 +75,7 @@ class SymbolicTensor(Tensor):
         return self.shape
 
     @property
-    def name(self) -> str:  # type: ignore[override]  # eager tensors have none
+    def name(self) -> str:
         """The name of the value in the IR, or a generic one."""
         return f"{self.value.name or 'tensor'}:0"
 

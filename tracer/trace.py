@@ -26,10 +26,12 @@ from ..ir.graph import Function, Op, Value
 from ..ir.infer import SymbolicShapes
 from ..ir.opdef import OpDef, get
 from ..ir.types import TensorType, type_of_array
+from ..runtime.context import tracing
 from ..runtime.dispatch import with_line
 from ..runtime.location import at, user_location
 from ..runtime.tensor import Tensor, wrap
 from ..runtime.variable import Variable
+from .custom import READ_ASSIGNED, READ_ATTRS, CustomGradient, Gradient
 from .static import FOLD_LIMIT, fold
 from .symbolic import SymbolicTensor
 
@@ -93,7 +95,12 @@ class Trace:
 
     def read_variable(self, variable: Variable) -> Tensor:
         """The variable's value at this point of the program; a new tensor each time, so that tapes tell reads apart."""
-        return SymbolicTensor(self._state(variable).current, self, None, user_location())
+        state = self._state(variable)
+        loc = user_location()
+        read = SymbolicTensor(state.param, self, None, loc)
+        if state.current is state.param:
+            return read
+        return self.emit(READ_ASSIGNED, [read, SymbolicTensor(state.current, self, None, loc)], READ_ATTRS)[0]
 
     def assign_variable(self, variable: Variable, value: Tensor) -> None:
         """From here on the variable has the value."""
@@ -117,6 +124,31 @@ class Trace:
         if not isinstance(initial, SymbolicTensor):
             return initial
         return wrap(np.array(self.evaluate(self.value_of(initial)), order="C"))
+
+    def custom_gradient(
+        self, name: str, gradient: Gradient, xs: Sequence[Any], outs: Sequence[Tensor]
+    ) -> list[SymbolicTensor]:
+        """The outputs of a function whose derivative is given in Python.
+
+        Args:
+          gradient: takes a cotangent for each output, gives one (or None) for each of `xs`, tensors and variables.
+        """
+        inputs = [self.read_variable(x) if isinstance(x, Variable) else x for x in xs]
+        sub = Trace(f"{name}_grad", [o.type for o in outs], [f"ct{i}" for i in range(len(outs))], {}, self, False)
+        needed: list[Tensor] = []
+        try:
+            with tracing(sub):
+                grads = list(gradient([SymbolicTensor(p, sub) for p in sub.arguments]))
+            fn = sub.finish([g for g in grads if g is not None])
+            needed = [t for t, _ in sub.captures.values()]
+            needed += [self.read_variable(s.variable) for s in sub.states.values()]
+            rule = CustomGradient(fn, [g is not None for g in grads])
+        except Exception as e:  # raised when, and if, somebody differentiates
+            rule = CustomGradient(None, (), e)
+        finally:
+            sub.close()
+        attrs = {"inputs": len(inputs), "results": len(outs), "rule": rule.label(name)}
+        return self.emit(rule, [*inputs, *outs, *needed], attrs)
 
     # ------------------------------------------------------------ ops
     def emit(self, op: OpDef, xs: Sequence[Tensor], attrs: dict[str, Any]) -> list[SymbolicTensor]:
