@@ -1,4 +1,4 @@
-"""Matrix products as calls into BLAS: one product, or one per matrix of a batch.
+"""Matrix products: one, or one per matrix of a batch, by a small function of the module (`gemm.py`) or by BLAS.
 
 A transposed operand costs nothing (a flag). Products of integers, and of a matrix with a single row or column,
 never come here: `lowering.py` writes them as sums of products, which fuse with what is around them.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
+from typing import Any
 
 from ..ir.graph import Op, Value
+from . import gemm
 from .access import shape_of
 from .blas import BlasInfo
 from .blas_emit import declare_gemm, emit_gemm_call
@@ -19,8 +21,14 @@ from .scope import Carried, Scope, loop
 from .special import untransposed
 
 
-def emit(op: Op, scope: Scope, pointer: Callable[[Value], str], blas: BlasInfo) -> None:
-    """The product, in the body of `main`."""
+def emit(
+    op: Op,
+    scope: Scope,
+    pointer: Callable[[Value], str],
+    functions: dict[str, str],
+    find_blas: Callable[[], BlasInfo],
+) -> None:
+    """The product, in the body of `main`. Functions it needs are added to the module's `functions`."""
     out = op.results[0]
     (a, flip_a), (b, flip_b) = (untransposed(v) for v in op.operands)
     trans_a, trans_b = flip_a != op.attrs["transpose_a"], flip_b != op.attrs["transpose_b"]
@@ -33,8 +41,24 @@ def emit(op: Op, scope: Scope, pointer: Callable[[Value], str], blas: BlasInfo) 
     if not k:
         _zero(scope, pointers[2], prod(shape_of(out)) * dtype.itemsize)
         return
-    letter = "s" if dtype.itemsize == 4 else "d"
-    scope.scalar.decls.setdefault(f"pb_{letter}gemm", declare_gemm(blas, dtype))
+    element = "float" if dtype.itemsize == 4 else "double"
+    steps = [_batch_steps(shape_of(v)[:-2], batch, prod(shape_of(v)[-2:])) for v in (a, b, out)]
+    if gemm.suits(m, n, k, trans_b, dtype.itemsize):
+        name = gemm.function((m, n, k), trans_a, element, scope.scalar.context, functions)
+
+        def call(inner: Scope, places: list[str]) -> None:
+            inner.scalar.raw(f"call void @{name}({', '.join(f'ptr {p}' for p in places)})")
+    else:
+        call = _blas_call(scope, find_blas(), dtype, (m, n, k), (trans_a, trans_b))
+    _batches(scope, batch, steps, pointers, element, call)
+
+
+def _blas_call(
+    scope: Scope, blas: BlasInfo, dtype: Any, sizes: tuple[int, int, int], flags: tuple[bool, bool]
+) -> Callable[[Scope, list[str]], None]:
+    """What writes one product of BLAS."""
+    (m, n, k), (trans_a, trans_b) = sizes, flags
+    scope.scalar.decls.setdefault(f"pb_{'s' if dtype.itemsize == 4 else 'd'}gemm", declare_gemm(blas, dtype))
 
     def call(inner: Scope, places: list[str]) -> None:
         prefix = inner.scalar.fresh() + ".g"
@@ -45,9 +69,7 @@ def emit(op: Op, scope: Scope, pointer: Callable[[Value], str], blas: BlasInfo) 
         )  # fmt: skip
         inner.scalar.lines.extend(text.split("\n"))
 
-    memory = "float" if letter == "s" else "double"
-    steps = [_batch_steps(shape_of(v)[:-2], batch, prod(shape_of(v)[-2:])) for v in (a, b, out)]
-    _batches(scope, batch, steps, pointers, memory, call)
+    return call
 
 
 def _batch_steps(shape: tuple[int, ...], batch: list[int], matrix: int) -> list[int]:

@@ -49,6 +49,7 @@ class ModuleWriter:
         self.pointers: dict[Value, str] = {}
         self.globals: list[str] = []
         self.kernels: list[KernelCode] = []
+        self.functions: dict[str, str] = {}
         self.blas: BlasInfo | None = None
         self.has_status = False
 
@@ -68,7 +69,7 @@ class ModuleWriter:
         head = f"define i32 @main(ptr %ins, ptr %outs, ptr %scratch) {attributes()} {{"
         main = "\n".join([head, "entry:", *start, *em.lines, *end, "}"])
         text, names = helpers.split(self.context.decls)
-        parts = [*self.globals, text, *(k.text for k in self.kernels), main]
+        parts = [*self.globals, text, *self.functions.values(), *(k.text for k in self.kernels), main]
         symbols = self.blas.symbols() if self.blas else {}
         if names:
             symbols |= helpers.addresses(names, self.context.decls)
@@ -156,6 +157,10 @@ class ModuleWriter:
         em.raw(f"ret i32 {status.text}")
         em.label(good)
 
+    def _find_blas(self) -> BlasInfo:
+        self.blas = self.blas or available()
+        return self.blas
+
     def _copy(self, source: Value, target: Value) -> None:
         """Makes `target` hold the elements of `source`, unless they share memory."""
         places = self.memory.places
@@ -189,8 +194,7 @@ class ModuleWriter:
         op = step.op
         assert op is not None
         if op.kind.name == "matmul":
-            self.blas = self.blas or available()
-            matmul.emit(op, self.scope, lambda v: self.pointer(self.plan.owner[v]), self.blas)
+            matmul.emit(op, self.scope, lambda v: self.pointer(self.plan.owner[v]), self.functions, self._find_blas)
             return
         if op.kind.name == "scatter_add":
             self._copy(self.plan.owner[op.operands[0]], op.results[0])

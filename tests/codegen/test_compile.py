@@ -25,7 +25,9 @@ from ..ir.op_samples import SAMPLES
 from .compiled import array, check, check_function, function
 
 # Control flow, effects and growable stacks: the interpreter runs functions with these.
-_WITHOUT_CODE = set("return yield for while if call print assert push pop stack_new stack_zeros".split())
+_WITHOUT_CODE = {
+    "return", "yield", "for", "while", "if", "call", "print", "assert", "push", "pop", "stack_new", "stack_zeros",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(op.name for op in table() if op.name not in _WITHOUT_CODE))
