@@ -1,8 +1,8 @@
 """Writes the generated pages of the documentation: `python docs/build.py` (with `--check`: say what is out of date).
 
 - `ir-reference.md` comes from the op table and the printer's grammar.
-- `from-python-to-machine-code.md` comes from `journey.md.in`: a line `{{stage trace}}` becomes the dump of that stage of
-  the function in `journey_example.py`, so the page cannot drift from what the compiler does.
+- `from-python-to-machine-code.md` comes from `journey.md.in`: a line `{{stage trace}}` becomes the dump of that stage
+  of the function in `journey_example.py`, so the page cannot drift from what the compiler does.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ GROUPS = {
     "nn_ops": "Neural networks",
     "create_ops": "Creation and random numbers",
     "control": "Control flow and effects",
+    "stack_ops": "Stacks (what a loop leaves for its reverse)",
 }
 
 
@@ -68,10 +69,10 @@ def reference() -> str:
         GENERATED,
         "# The IR",
         "",
-        "A function is a block of operations in SSA form: each value is defined once, by a parameter or by an op, and has one",
-        "type, `dtype[shape]`, whose dimensions are integers or symbols (`f32[n, 3]`). Loops and branches are ops that own",
-        "regions; what changes from trip to trip is carried by block parameters and `yield`. Arrays are values: `update`",
-        "gives a new one, and the code generator writes in place when the old one is dead.",
+        "A function is a block of operations in SSA form: each value is defined once, by a parameter or by an op, and",
+        "has one type, `dtype[shape]`, whose dimensions are integers or symbols (`f32[n, 3]`). Loops and branches are",
+        "ops that own regions; what changes from trip to trip is carried by block parameters and `yield`. Arrays are",
+        "values: `update` gives a new one, and the code generator writes in place when the old one is dead.",
         "`pullback opt FILE.ir -p canon,cse,dce` reads and writes this text.",
         "",
         "## Grammar",
@@ -82,8 +83,9 @@ def reference() -> str:
         "",
         "## Operations",
         "",
-        "`lowering` names the machine form that the code generator looks up; an op that *expands* is made of simpler ops",
-        "before code is generated. The derivative rules are written once and run forward, in reverse, and on themselves.",
+        "`lowering` names the machine form that the code generator looks up; an op that *expands* is made of simpler",
+        "ops before code is generated. The derivative rules are written once and run forward, in reverse, and on",
+        "themselves.",
         "",
     ]
     for group, title in GROUPS.items():
