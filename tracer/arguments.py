@@ -16,6 +16,7 @@ import numpy as np
 from ..ir.dims import Dim
 from ..ir.types import TensorType
 from ..runtime.convert import convert_to_tensor
+from ..runtime.location import at
 from ..runtime.tensor import Tensor
 from .spec import TensorSpec
 from .structure import describe, rebuild, sorted_keys
@@ -55,6 +56,8 @@ def _symbolic(x: Any, key: CallKey) -> None:
 
 
 def _spec(x: Any, key: CallKey) -> None:
+    if x.dims is None:
+        raise ValueError(f"{x!r}: the number of dimensions must be known here; write [None] * rank{at()}")
     key.items.append((x.dtype.np.num, x.dims))
     key.leaves.append(x)
 

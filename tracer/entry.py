@@ -128,6 +128,7 @@ class FlatCall:
     def __init__(self, plain: Plain) -> None:
         self.plain = plain
         self._last: Any = None
+        self._once: set[Any] = set()
         self._seen: set[Any] = set()
         me = weakref.ref(self)
         self._miss: Callable[..., Any] = lambda *leaves: _missed(me(), leaves)
@@ -142,7 +143,9 @@ class FlatCall:
         result = self.plain(*leaves)
         if len(self._seen) < MAX_ENTRIES and not slow_mode.count:
             key = tuple([(x._data.dtype.num, x._data.shape) for x in leaves])
-            if key not in self._seen:
+            if key not in self._once:
+                self._once.add(key)  # a function that is called once, or has an entry of its own, needs none here
+            elif key not in self._seen:
                 self._seen.add(key)
                 self._last = self.plain.entry(leaves, leaves, self._last or self._miss) or self._last
         return result

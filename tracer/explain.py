@@ -78,7 +78,8 @@ def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
 def summarise(value: Any, name: str, into: dict[str, str]) -> None:
     """A short text for each leaf of an argument."""
     if isinstance(value, TensorSpec):
-        into[name] = f"{value.dtype.short}[{', '.join('None' if d is None else str(d) for d in value.dims)}]"
+        dims = "?" if value.dims is None else ", ".join(map(str, value.dims))
+        into[name] = f"{value.dtype.short}[{dims}]"
         return
     if is_leaf(value):
         into[name] = (

@@ -146,8 +146,11 @@ class Function(NativeCallable):
 
     def _declared_dims(self, shape: Pattern, number: int) -> Pattern:
         assert self._declared is not None
-        dims = self._declared.leaf_dims()
-        return dims[number] if number < len(dims) else shape
+        declared = self._declared.leaf_dims()
+        if number >= len(declared):
+            return shape  # of a default, which has no spec
+        dims = declared[number]
+        return (None,) * len(shape) if dims is None else dims
 
     def _watch(self, key: Key, objects: list[Any]) -> None:
         """Drops what the key has when one of the objects dies; objects that cannot be watched are kept alive."""

@@ -57,8 +57,8 @@ class InputSignature:
             )
         return tuple(out)
 
-    def leaf_dims(self) -> list[tuple[int | None, ...]]:
-        """The declared shape of each tensor, in the order of the arguments' tensors."""
+    def leaf_dims(self) -> list[tuple[Any, ...] | None]:
+        """The declared shape of each tensor, in the order of the arguments' tensors; None for one of any rank."""
         return [s.dims for s in flatten(list(self.specs))[1] if isinstance(s, TensorSpec)]
 
     def _match(self, spec: Any, value: Any, name: str) -> Any:

@@ -24,13 +24,16 @@ class TensorSpec:
         self.shape = shape if isinstance(shape, TensorShape) else TensorShape(shape)
         self.dtype: DType = as_dtype(dtype)
         self.name = name
-        if self.shape.rank is None:
-            raise ValueError(f"TensorSpec(shape={shape}): the number of dimensions must be known; write [None] * rank")
-        self._dims: tuple[Any, ...] = tuple(shape) if named else tuple(self.shape.as_list())
+        self._dims: tuple[Any, ...] | None = None
+        if self.shape.rank is not None:
+            self._dims = tuple(shape) if named else tuple(self.shape.as_list())
 
     @property
-    def dims(self) -> tuple[Any, ...]:
-        """The shape as a plain tuple of ints, None, and symbolic sizes, which tell equal unknown sizes from others."""
+    def dims(self) -> tuple[Any, ...] | None:
+        """The shape as a plain tuple of ints, None, and symbolic sizes, which tell equal unknown sizes from others.
+
+        None when not even the number of dimensions is known.
+        """
         return self._dims
 
     @classmethod
@@ -54,7 +57,7 @@ class TensorSpec:
 
     def most_specific_compatible_shape(self, other: TensorSpec) -> TensorShape:
         """The shape in which the sizes that differ are None."""
-        return TensorShape([a if a == b else None for a, b in zip(self._dims, other._dims, strict=True)])
+        return self.shape.most_specific_compatible_shape(other.shape)
 
     def _key(self) -> tuple[Any, ...]:
         return (self._dims, self.dtype, self.name)
@@ -69,4 +72,4 @@ class TensorSpec:
         return f"TensorSpec(shape={self.shape!r}, dtype={self.dtype!r}, name={self.name!r})"
 
     def __reduce__(self) -> Any:
-        return TensorSpec, (list(self._dims), self.dtype, self.name)
+        return TensorSpec, (None if self._dims is None else list(self._dims), self.dtype, self.name)

@@ -74,6 +74,11 @@ class SymbolicTensor(Tensor):
         """The static shape, as the attribute `shape`."""
         return self.shape
 
+    def set_shape(self, shape: Any) -> None:
+        """Fixes sizes that are not known yet: the trace then serves calls with these sizes only. Raises ValueError."""
+        super().set_shape(shape)
+        self.trace.fix_sizes(self.value, TensorShape(shape))
+
     @property
     def name(self) -> str:
         """The name of the value in the IR, or a generic one."""

@@ -19,10 +19,11 @@ import numpy as np
 
 from ..ir.attrs import resolve_attrs
 from ..ir.builder import new_function
+from ..ir.control import plain_symbol
 from ..ir.dims import Dim, DimLike, is_static, symbol
 from ..ir.dims import substitute as substitute_dim
 from ..ir.errors import OpError
-from ..ir.graph import Function, Op, Value
+from ..ir.graph import Block, Function, Op, Value
 from ..ir.infer import SymbolicShapes
 from ..ir.opdef import OpDef, get
 from ..ir.types import TensorType, type_of_array
@@ -30,6 +31,7 @@ from ..runtime.context import tracing
 from ..runtime.dispatch import with_line
 from ..runtime.location import at, user_location
 from ..runtime.tensor import Tensor, wrap
+from ..runtime.tensor_shape import TensorShape
 from ..runtime.variable import Variable
 from .custom import READ_ASSIGNED, READ_ATTRS, CustomGradient, Gradient
 from .static import FOLD_LIMIT, fold
@@ -80,6 +82,7 @@ class Trace:
         self.sizes: dict[str, DimLike] = {}
         self.hints = dict(hints)
         self.callees: dict[int, Function] = {}
+        self.open_blocks: list[Block] = []  # regions under construction, which hang on no op yet
 
     # ------------------------------------------------------------ what the runtime calls
     def apply(self, op: OpDef, xs: Sequence[Tensor], attrs: dict[str, Any]) -> Any:
@@ -288,15 +291,28 @@ class Trace:
         self._substitute(new)
         return bool(new)
 
+    def fix_sizes(self, value: Value, shape: TensorShape) -> None:
+        """Gives the symbols that are sizes of a value the numbers of a shape.
+
+        Raises:
+          ValueError: when the call at hand has other sizes.
+        """
+        if shape.rank is None:
+            return
+        new: dict[str, DimLike] = {}
+        for d, n in zip(value.type.shape, shape.as_list(), strict=True):
+            name = plain_symbol(d)
+            if name is not None and n is not None:
+                if self.hints.get(name, n) != n:
+                    raise ValueError(f"the shape {shape} is not compatible with a size of {self.hints[name]}{at()}")
+                new[name] = n
+        self._substitute(new)
+
     def _substitute(self, new: Mapping[str, DimLike]) -> None:
         """Replaces symbols everywhere in the trace."""
         self.sizes = {k: substitute_dim(v, new) for k, v in self.sizes.items()} | dict(new)
-        for p in self.function.params:
-            p.type = p.type.substitute(new)
-        for op in self.function.body.walk():
-            op.attrs = resolve_attrs(op.attrs, new)
-            for r in op.results:
-                r.type = r.type.substitute(new)
+        for block in (self.function.body, *self.open_blocks):
+            substitute_in(block, new)
 
     # ------------------------------------------------------------ the end
     def finish(self, outputs: Sequence[Tensor]) -> Function:
@@ -319,6 +335,18 @@ class Trace:
         self.open = False
         self.captures, self.states, self.callees = {}, {}, {}
         self.created = []
+
+
+def substitute_in(block: Block, sizes: Mapping[str, DimLike]) -> None:
+    """Replaces symbols in the types and attributes of a block and of the regions in it."""
+    for p in block.params:
+        p.type = p.type.substitute(sizes)
+    for op in block.ops:
+        op.attrs = resolve_attrs(op.attrs, sizes)
+        for r in op.results:
+            r.type = r.type.substitute(sizes)
+        for region in op.regions:
+            substitute_in(region, sizes)
 
 
 def substitute_sizes(array: Array, sizes: Mapping[str, DimLike]) -> Array:

@@ -266,6 +266,30 @@ def test_input_signature_nested_and_named() -> None:
         f({"a": 3, "b": []})
 
 
+def test_input_signature_of_any_rank() -> None:
+    f = pb.function(lambda x: pb.reduce_sum(x * 2.0), input_signature=[pb.TensorSpec(None)])
+    assert [float(f(pb.ones(s))) for s in ([], [2], [3], [2, 3], [4, 5])] == [2.0, 4.0, 6.0, 12.0, 40.0]
+    assert f.trace_count == 3
+    with pytest.raises(ValueError, match="number of dimensions"):
+        f.get_concrete_function()
+
+
+def test_set_shape_fixes_a_size() -> None:
+    seen: list[Any] = []
+
+    @pb.function(input_signature=[pb.TensorSpec([None, 2])])
+    def f(x: Any) -> Any:
+        y = x * 2.0
+        y.set_shape([3, None])
+        seen.append((x.shape.as_list(), y.shape.as_list()))
+        return y
+
+    assert f(pb.ones([3, 2])).shape == [3, 2]
+    assert seen == [([3, 2], [3, 2])]
+    with pytest.raises(ValueError, match="compatible"):
+        f(pb.ones([4, 2]))
+
+
 def test_input_signature_must_fit_the_parameters() -> None:
     with pytest.raises(TypeError, match="takes 1"):
         pb.function(lambda x: x, input_signature=[pb.TensorSpec([]), pb.TensorSpec([])])
