@@ -66,15 +66,20 @@ class Plain:
             self.variables[i]._data = outs[self.n_outputs + k]
         return self.structure.pack([Tensor(a) for a in outs[: self.n_outputs]])
 
-    def entry(self, args: Sequence[Any], leaves: Sequence[Tensor], fallback: Callable[..., Any]) -> Any:
-        """A native callable for arguments like these (tensors, and constants told by identity), or None."""
+    def entry(
+        self, args: Sequence[Any], leaves: Sequence[Tensor], fallback: Callable[..., Any], skipped: int = 0
+    ) -> Any:
+        """A native callable for arguments like these (tensors, and constants told by identity), or None.
+
+        `skipped` arguments in front of them are taken and not looked at.
+        """
         arrays = self.arrays(leaves)
         compiled = self.op.executable(arrays)
         if layout() is None or not isinstance(compiled, Compiled):
             return None
-        places = [i for i, x in enumerate(args) if type(x) is Tensor]
-        constants = [(i, x) for i, x in enumerate(args) if type(x) is not Tensor]
-        spec = self._spec(compiled.code, arrays, len(args), places, [i for i, _ in constants])
+        places = [i for i, x in enumerate(args, skipped) if type(x) is Tensor]
+        constants = [(i, x) for i, x in enumerate(args, skipped) if type(x) is not Tensor]
+        spec = self._spec(compiled.code, arrays, skipped + len(args), places, [i for i, _ in constants])
         try:
             return make_callable(
                 compiled.code.library,
@@ -191,7 +196,9 @@ class EntryChain:
         self._seen: set[Any] = set()
         self._last: Any = None
 
-    def add(self, function: Function, plain: Plain, args: Sequence[Any], leaves: Sequence[Tensor]) -> None:
+    def add(
+        self, function: Function, plain: Plain, args: Sequence[Any], leaves: Sequence[Tensor], skipped: int
+    ) -> None:
         """Makes later calls with positional arguments like these native, where that is possible."""
         if len(self._seen) >= MAX_ENTRIES or not _simple(function, args, leaves):
             return
@@ -200,7 +207,7 @@ class EntryChain:
         if key in self._seen:
             return
         self._seen.add(key)
-        entry = plain.entry(args, leaves, self._last or Fallback(function))
+        entry = plain.entry(args, leaves, self._last or Fallback(function), skipped)
         if entry is not None:
             self._last = entry
             install(function, entry)

@@ -12,6 +12,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import MethodType
 from typing import Any
 
 from ..codegen.callable import NativeCallable, reset
@@ -26,7 +27,7 @@ from .concrete import ConcreteFunction
 from .entry import EntryChain
 from .explain import History
 from .input_signature import InputSignature
-from .methods import BoundFunction, MethodTable
+from .methods import MethodTable, unbound
 from .signature import Signature, name_of
 from .spec import TensorSpec
 from .symbolic import SymbolicTensor
@@ -41,6 +42,8 @@ class Function(NativeCallable):
     Attributes:
       python_function: the function as written. input_signature: the declared specs, or None.
     """
+
+    _skipped = 0  # arguments in front that are not the Python function's
 
     def __init__(
         self,
@@ -91,7 +94,7 @@ class Function(NativeCallable):
             concrete = self._find(key, values, leaves, objects)
         result = concrete.call_flat(leaves)
         if context.trace is None and not kwargs and not context.recorders:
-            self._chain.add(self, concrete.plain, args, leaves)
+            self._chain.add(self, concrete.plain, args, leaves, self._skipped)
         return result
 
     def _find(self, key: Key, values: tuple[Any, ...], leaves: Sequence[Any], objects: list[Any]) -> ConcreteFunction:
@@ -174,7 +177,7 @@ class Function(NativeCallable):
         self._objects.pop(key, None)
         reset(self)
         self._chain = EntryChain()
-        if concrete is not None and not any(c is concrete for c in self._cache.values()):
+        if concrete is not None and not any(c is concrete for c in list(self._cache.values())):
             self._concretes = [c for c in self._concretes if c is not concrete]
             for traces in self._general.values():
                 traces[:] = [c for c in traces if c is not concrete]
@@ -266,7 +269,7 @@ class Function(NativeCallable):
             return self
         if self._methods is None:
             self._methods = MethodTable()
-        return BoundFunction(self._methods.get(self, instance, Function), instance)
+        return MethodType(self._methods.get(self, instance, InstanceFunction), instance)
 
     def _clear(self) -> None:
         """Forgets all traces and code."""
@@ -288,6 +291,18 @@ class Function(NativeCallable):
 
     def __deepcopy__(self, memo: Any) -> Function:
         return self
+
+
+class InstanceFunction(Function):
+    """The Function of one object's method: called with the object in front, which the Python function has already."""
+
+    _skipped = 1
+
+    def _slow_call(self, instance: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return super()._slow_call(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<pullback method {self._ir_name}{self._signature.signature}>"
 
 
 def _unpickle(python_function: Callable[..., Any], options: dict[str, Any]) -> Function:
@@ -350,7 +365,7 @@ def function(
     reduce = bool(reduce_retracing or experimental_relax_shapes)
 
     def decorate(f: Callable[..., Any]) -> Function:
-        python = f.python_function if isinstance(f, (Function, BoundFunction)) else f
+        python = f.python_function if isinstance(f, Function) else unbound(f)
         return Function(python, input_signature, reduce)
 
     return decorate if func is None else decorate(func)

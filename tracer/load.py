@@ -11,7 +11,6 @@ from typing import Any
 
 from ..runtime.location import is_ours
 from .function import Function, function
-from .methods import BoundFunction
 
 
 class CommandError(Exception):
@@ -50,8 +49,8 @@ def load_function(target: str) -> Function:
             )
             raise CommandError(f"{file} has no function '{name}'; it has {', '.join(have) or 'none'}")
         found = getattr(found, part)
-    if isinstance(found, BoundFunction):
-        return found.__func__  # type: ignore[no-any-return]
+    if isinstance(getattr(found, "__func__", None), Function):
+        found = found.__func__
     if isinstance(found, Function):
         return found
     if not callable(found):

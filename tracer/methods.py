@@ -1,12 +1,14 @@
 """Compiled functions as methods: each instance has traces of its own, which do not keep the instance alive.
 
-`obj.f` is a `BoundFunction`: it holds the instance and the instance's Function; the Function knows the instance only
-weakly, so that both die when the user drops the instance.
+`obj.f` is an ordinary bound method of the instance's own Function, which knows the instance only weakly, so that both
+die when the user drops the instance. CPython passes the instance as first argument, which native entries skip.
 """
 
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,12 +39,15 @@ class MethodTable:
         self._entries: dict[int, tuple[weakref.ref[Any], Function]] = {}
         self._strong: dict[int, tuple[Any, Function]] = {}
 
-    def get(self, function: Function, instance: Any, make: type[Function]) -> Function:
+    def get(self, function: Function, instance: Any, make: Callable[..., Function]) -> Function:
         """The Function of the instance, made at the first need."""
-        key = id(instance)
-        found = self._entries.get(key)
+        found = self._entries.get(id(instance))
         if found is not None and found[0]() is instance:
             return found[1]
+        return self._new(function, instance, make)
+
+    def _new(self, function: Function, instance: Any, make: Callable[..., Function]) -> Function:
+        key = id(instance)
         if key in self._strong:
             return self._strong[key][1]
         owner = weakref.ref(self)
@@ -66,36 +71,9 @@ class MethodTable:
         return bound
 
 
-class BoundFunction:
-    """A compiled method of one object. Attributes are those of its Function."""
-
-    __slots__ = ("__self__", "_function")
-
-    def __init__(self, function: Function, instance: Any) -> None:
-        self._function = function
-        self.__self__ = instance
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._function(*args, **kwargs)
-
-    @property
-    def __func__(self) -> Any:
-        return self._function
-
-    @property
-    def python_function(self) -> Any:
-        """The method as written, bound to the object."""
-        method = self._function.python_function
-        return method.__func__.__get__(self.__self__) if isinstance(method, WeakMethod) else method
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._function, name)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, BoundFunction) and other._function is self._function
-
-    def __hash__(self) -> int:
-        return id(self._function)
-
-    def __repr__(self) -> str:
-        return f"<pullback method {self._function.name} of {type(self.__self__).__name__} object>"
+def unbound(f: Any) -> Any:
+    """The Python function behind something compiled; a method keeps its object. Anything else is given back."""
+    if isinstance(f, MethodType) and hasattr(f.__func__, "python_function"):
+        python = f.__func__.python_function
+        return python.__func__.__get__(f.__self__) if isinstance(python, WeakMethod) else python
+    return f

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,26 @@ def test_second_call_does_not_reach_python(
     for _ in range(3):
         same(compiled(*args), expected)
     assert seen == []
+
+
+@native
+def test_methods_are_native_and_do_not_hold_their_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Scale:
+        k = 3.0
+
+        @pb.function
+        def call(self, x: Any, flag: bool = True) -> Any:
+            return x * self.k if flag else x
+
+    one, x = Scale(), pb.constant(2.0)
+    for flag in (True, False):
+        one.call(x, flag)
+    seen = slow_calls(one.call.__func__, monkeypatch)
+    assert [float(one.call(x, flag)) for flag in (True, False, True)] == [6.0, 2.0, 6.0]
+    assert seen == []
+    dead = weakref.ref(one)
+    del one
+    assert dead() is None
 
 
 @native
