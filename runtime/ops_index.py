@@ -22,7 +22,7 @@ _WHERE, _GATHER, _ONE_HOT = get("where"), get("gather"), get("one_hot")
 def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Tensor:
     """x where the condition holds, else y, broadcast; with the condition alone the indices of its true elements.
 
-    The gradient of the branch that was not taken is an exact zero, NaN in it or not.
+    The cotangent of the branch that was not taken is an exact zero.
 
     Raises:
       ValueError: only one of x and y. TypeError: a condition that is not bool.

@@ -103,7 +103,8 @@ def softmax_cross_entropy_with_logits(labels: Any, logits: Any, axis: Any = -1, 
         order = [*(i for i in range(x.ndim) if i != k), k]
         y, x = transpose(y, order), transpose(x, order)
     if y.type.shape != x.type.shape:
-        from .ops_shape import broadcast_static_shape, broadcast_to
+        from .ops_shape import broadcast_to
+        from .ops_sizes import broadcast_static_shape
 
         shape = broadcast_static_shape(y.shape, x.shape)
         y, x = broadcast_to(y, shape), broadcast_to(x, shape)

@@ -8,6 +8,8 @@ import pprint
 import sys
 from typing import Any
 
+import numpy as np
+
 from ..ir.opdef import get
 from ..ir.print_text import array_text
 from . import nest
@@ -57,21 +59,24 @@ def _template(x: Any, tensors: list[Tensor]) -> str:
     if is_tensor(x):
         tensors.append(as_tensor(x))
         return _MARK
-    marks = []
+    marks: list[Any] = []
     for leaf in nest.flatten(x):
         if is_tensor(leaf):
             tensors.append(as_tensor(leaf))
-            marks.append(_Mark())
+            marks.append(_Text(_MARK))
         else:
-            marks.append(leaf)
+            marks.append(_Text(str(leaf)) if isinstance(leaf, np.generic) else leaf)
     return pprint.pformat(nest.pack_sequence_as(x, marks))
 
 
-class _Mark:
-    """Stands for a tensor while a structure is made into text."""
+class _Text:
+    """Text that stands as it is while a structure is made into text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
     def __repr__(self) -> str:
-        return _MARK
+        return self.text
 
 
 def _write(text: str, stream: Any) -> None:

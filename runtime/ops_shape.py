@@ -6,11 +6,10 @@ trace may be symbols, which stay symbols.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ..ir.dims import Dim, DimLike, floordiv, product
-from ..ir.dtypes import as_dtype, int32
+from ..ir.dtypes import int32
 from ..ir.opdef import get
 from .convert import as_tensor, static_value
 from .dispatch import apply
@@ -378,52 +377,3 @@ def meshgrid(*args: Any, indexing: str = "xy", name: str = "meshgrid") -> list[T
     for i, t in enumerate(ts):
         shape[order[i]] = t.type.shape[0]
     return [broadcast_to(reshape(t, [-1 if order[i] == k else 1 for k in range(n)]), shape) for i, t in enumerate(ts)]
-
-
-def shape(input: Any, out_type: Any = int32, name: str | None = None) -> Tensor:
-    """The sizes, as an integer vector."""
-    return apply(get("shape_of"), (as_tensor(input),), {"dtype": as_dtype(out_type)})  # type: ignore[no-any-return]
-
-
-def shape_n(input: Sequence[Any], out_type: Any = int32, name: str | None = None) -> list[Tensor]:
-    """The sizes of each tensor."""
-    return [shape(x, out_type) for x in input]
-
-
-def size(input: Any, out_type: Any = int32, name: str | None = None) -> Tensor:
-    """The number of elements, as an integer."""
-    t, dtype = as_tensor(input), as_dtype(out_type)
-    if t.type.is_static:
-        return as_tensor(int(t.type.size), dtype)  # type: ignore[arg-type]
-    return apply(get("reduce_prod"), (shape(t, dtype),), {"axes": (0,), "keepdims": False})  # type: ignore[no-any-return]
-
-
-def rank(input: Any, name: str | None = None) -> Tensor:
-    """The number of dimensions, as an int32."""
-    return as_tensor(as_tensor(input).ndim, int32)
-
-
-def broadcast_static_shape(shape_x: Any, shape_y: Any) -> TensorShape:
-    """The shape that two shapes broadcast to. Raises ValueError when they do not."""
-    x, y = TensorShape(shape_x).as_list(), TensorShape(shape_y).as_list()
-    n = max(len(x), len(y))
-    x, y = [*[1] * (n - len(x)), *x], [*[1] * (n - len(y)), *y]
-    out: list[int | None] = []
-    for a, c in zip(x, y, strict=True):
-        if a is not None and c is not None and a != c and 1 not in (a, c):
-            fail(ValueError, f"Incompatible shapes for broadcasting: {TensorShape(shape_x)} and {TensorShape(shape_y)}")
-        out.append(c if a == 1 else a if c == 1 or c is None or a == c else c if a is None else a)
-    return TensorShape(out)
-
-
-def broadcast_dynamic_shape(shape_x: Any, shape_y: Any) -> Tensor:
-    """The shape that two shapes broadcast to, as an int32 vector."""
-    return as_tensor(broadcast_static_shape(shape_argument(shape_x), shape_argument(shape_y)).as_list(), int32)
-
-
-def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Tensor:
-    """The tensor itself, checked. Raises InvalidArgumentError (also a ValueError) for an incompatible shape."""
-    t = as_tensor(x)
-    if not t.shape.is_compatible_with(shape):
-        fail(ShapeMismatch, f"Shape of tensor x {t.shape} is not compatible with expected shape {TensorShape(shape)}")
-    return t
