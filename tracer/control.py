@@ -1,0 +1,134 @@
+"""What rewritten functions call at run time, under the name `ag__`: drivers of control flow, expressions, calls.
+
+Python-valued control flow runs as written. Inside a trace, what depends on a tensor becomes `if`, `for` and `while` of
+the IR. See `rewrite_emit` for the shape of the rewritten code.
+"""
+
+from __future__ import annotations
+
+import builtins
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..runtime.convert import as_tensor
+from ..runtime.location import at
+from ..runtime.tensor import Tensor
+from .control_branch import If, returned
+from .control_expr import and_, assert_, chain, give, join, keep, kept, not_, or_, other, then
+from .control_iter import lazy
+from .control_loop import For, While
+from .control_region import current_trace, depth, frames, unwind
+from .control_state import NOT_RETURNED, UNDEFINED
+from .rewrite import convert, converted_function
+from .symbolic import SymbolicTensor
+
+locals = builtins.locals
+globals = builtins.globals
+
+
+class UnsetVariable(ValueError, UnboundLocalError):
+    """A variable is used that only one branch of an `if` on a tensor sets: set it in the other branch too.
+
+    TensorFlow raises a ValueError, Python an UnboundLocalError; this is both.
+    """
+
+
+def here(local: Mapping[str, Any], module: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The variables of a function, with some of its module's."""
+    return {n: module[n] for n in names if n in module} | dict(local)
+
+
+def call(f: Any) -> Any:
+    """What to call in place of `f`: the user's own functions rewritten, some builtins in a form that takes tensors."""
+    kind = type(f)
+    if kind is _Function:
+        return converted_function(f)
+    if kind is _Builtin or kind is type:
+        return f if current_trace() is None else _BUILTINS.get(f, f)
+    return convert(f)
+
+
+def iterable(f: Any) -> Any:
+    """As `call`, for a call in the head of a loop."""
+    return lazy(f) or call(f)
+
+
+def entry(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The rewritten form of a function that a trace begins with."""
+    new = convert(f)
+    if new is f:
+        return f
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        start, frames.notes = depth(), {}
+        try:
+            return new(*args, **kwargs)
+        except NameError as e:
+            better = explained(e)
+            if better is e:
+                raise
+            raise better from None
+        finally:
+            unwind(start)
+
+    return run
+
+
+def explained(error: NameError) -> NameError:
+    """The error, or a better one for a variable that a branch left unset."""
+    found = re.search(r"variable '(\w+)'", str(error))
+    note = frames.notes.get(found[1]) if found else None
+    if note is None:
+        return error
+    assert found is not None
+    line, tb = "", error.__traceback__
+    while tb is not None:
+        line = f"{tb.tb_frame.f_code.co_filename}:{tb.tb_lineno}"
+        tb = tb.tb_next
+    new = UnsetVariable(f"the variable '{found[1]}' may be unset where it is used at {line}: {note}; set it there too")
+    return new.with_traceback(error.__traceback__)
+
+
+def tensor_len(x: Any) -> Any:
+    """`len`, also of a tensor: its first size."""
+    if not isinstance(x, SymbolicTensor):
+        return len(x)
+    shape = x.type.shape
+    if not shape:
+        raise TypeError(f"len() of a scalar tensor{at()}")
+    if isinstance(shape[0], int):
+        return shape[0]
+    from ..runtime.ops_shape import shape as shape_of
+
+    return shape_of(x)[0]
+
+
+def _number(name: str, python: Callable[..., Any], dtype: str) -> Callable[..., Any]:
+    def convert_number(*args: Any, **kwargs: Any) -> Any:
+        """The builtin; a tensor whose value is not known becomes a scalar tensor."""
+        if len(args) == 1 and not kwargs and isinstance(args[0], SymbolicTensor) and args[0]._known() is None:
+            from ..runtime.arithmetic import cast
+
+            if args[0].type.shape:
+                raise TypeError(f"{name}() of a tensor of shape {args[0].shape}{at()}")
+            return cast(args[0], dtype)
+        return python(*args, **kwargs)
+
+    return convert_number
+
+
+_Function = type(entry)
+_Builtin = type(len)
+_BUILTINS: dict[Any, Callable[..., Any]] = {
+    len: tensor_len,
+    int: _number("int", int, "int32"),
+    float: _number("float", float, "float32"),
+    bool: _number("bool", bool, "bool"),
+}
+
+__all__ = [
+    "NOT_RETURNED", "UNDEFINED", "For", "If", "Tensor", "While", "and_", "as_tensor", "assert_", "call", "chain", "depth",
+    "entry", "give", "globals", "here", "iterable", "join", "keep", "kept", "locals", "not_", "or_", "other", "returned",
+    "then", "unwind",
+]  # fmt: skip

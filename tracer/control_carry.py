@@ -1,0 +1,302 @@
+"""What a loop carries from trip to trip: found by tracing the body, not declared.
+
+Every tensor among the variables that the body may change becomes a parameter of the body; so does every pb.Variable.
+What comes out unchanged is taken back afterwards. A Python number stays one unless it comes out different: then it is a
+tensor from the start, and the body is traced again (`Retrace`). A variable that the body sets first needs no start value
+while tracing; where it is used after the loop, zeros stand in for it. Types never change from trip to trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..ir.dtypes import bool_ as _BOOL
+from ..ir.graph import Block, Value
+from ..ir.types import TensorType
+from ..runtime.location import at
+from ..runtime.tensor import Tensor
+from .control_branch import Result
+from .control_region import Region, replace
+from .control_state import (
+    NOT_RETURNED,
+    UNDEFINED,
+    Values,
+    bad_types,
+    common_dtype,
+    converted,
+    is_flag,
+    is_number,
+    label,
+    placeholder,
+    same,
+    taken_apart,
+)
+from .structure import Structure
+from .symbolic import SymbolicTensor
+from .trace import Trace
+
+Key = tuple[str, int]
+WAYS = ("before the loop", "at the end of its body")
+
+
+@dataclass
+class Slot:
+    """One carried value. `params`: its parameter in each region, in their order; `final`: the body's last value."""
+
+    name: str
+    initial: Tensor
+    params: list[Value] = field(default_factory=list)
+    final: Tensor | None = None
+
+
+@dataclass
+class Carried:
+    """The finished list of a loop: initial values, parameters per region, values yielded, and how to read the results."""
+
+    initial: list[Value]
+    params: list[list[Value]]
+    final: list[Value]
+    names: list[str]
+    n_state: int
+    variables: list[int]
+    slots: dict[Key, int]
+
+
+class LoopState:
+    """The state of one loop over the attempts at tracing it.
+
+    Attributes:
+      start: values before the loop. promoted: Python numbers that have to be tensors, with their types.
+    """
+
+    def __init__(
+        self, trace: Trace, head: Sequence[str], after: Sequence[str], flag: str | None, start: Values
+    ) -> None:
+        self.trace = trace
+        self.flag = flag
+        self.names = sorted({*head, *after})
+        self.after = set(after)
+        self.start = start
+        self.promoted: dict[Key, TensorType] = {}
+        self.parts: dict[str, tuple[Structure, list[Any]]] = {}
+        for n in self.names:
+            value = start.get(n, UNDEFINED)
+            if not self.unset(n):
+                self.parts[n] = taken_apart(value)
+
+    def unset(self, name: str) -> bool:
+        """Whether the body cannot know the variable's value from before: it has none, or is a flag that is not set."""
+        value = self.start.get(name, UNDEFINED)
+        return value is UNDEFINED or value is NOT_RETURNED or (is_flag(name) and value is False)
+
+    # ------------------------------------------------------------ one attempt
+    def begin(self) -> None:
+        """A new attempt."""
+        self.slots: dict[Key, Slot] = {}
+        self.variables: list[dict[int, Value]] = []
+        self.regions: list[Region] = []
+        for name, (_, leaves) in self.parts.items():
+            for i, leaf in enumerate(leaves):
+                if isinstance(leaf, Tensor):
+                    self.slots[name, i] = Slot(name, leaf)
+                elif (name, i) in self.promoted:
+                    self.slots[name, i] = Slot(name, self.promote(leaf, self.promoted[name, i]))
+
+    def promote(self, leaf: Any, type: TensorType) -> Tensor:
+        """A number as a tensor of the type, made before the loop."""
+        t = converted(leaf, type.dtype)
+        if t.type.shape != type.shape:
+            from ..runtime.dispatch import call
+
+            widened: Tensor = call("broadcast_to", t, shape=type.shape)
+            return widened
+        return t
+
+    def enter(self, region: Region) -> Values:
+        """Opens a region of the loop: parameters for what is carried; the values that variables have in it."""
+        region.open()
+        self.regions.append(region)
+        values: Values = dict(self.start)
+        for slot in self.slots.values():
+            type = slot.initial.type
+            slot.params.append(region.block.add_param(type, "" if slot.name.startswith("ag_") else slot.name))
+        for name, (structure, leaves) in self.parts.items():
+            new = []
+            for i, leaf in enumerate(leaves):
+                slot = self.slots.get((name, i))
+                new.append(leaf if slot is None else SymbolicTensor(slot.params[-1], self.trace, None))
+            values[name] = structure.pack(new)
+        self.variables.append(region.speculate())
+        return values
+
+    # ------------------------------------------------------------ what came out
+    def leave(self, body: Region, end: Values) -> bool:
+        """Compares the state at the end of the (closed) body with that at its start. False: trace it again."""
+        self.extras: dict[Key, Slot] = {}
+        self.structures: dict[str, tuple[Structure, list[Any]]] = {}
+        again = False
+        for name in self.names:
+            value = end.get(name, UNDEFINED)
+            if name not in self.parts:
+                self._late(body, name, value)
+            elif value is UNDEFINED:
+                raise ValueError(f"{label(name)} is deleted in a loop that a tensor controls; set it to None instead{at()}")
+            else:
+                again |= self._compare(body, name, value)
+        return not again
+
+    def _late(self, body: Region, name: str, value: Any) -> None:
+        """A variable without a value before the loop."""
+        start = self.start.get(name, UNDEFINED)
+        if name not in self.after and name != self.flag:
+            return
+        if value is start or value is UNDEFINED or (is_flag(name) and value is False):
+            return
+        structure, leaves = taken_apart(value)
+        out = []
+        for i, leaf in enumerate(leaves):
+            if is_flag(name):
+                with body.again():
+                    leaf = converted(leaf, _BOOL)
+            if isinstance(leaf, Tensor):
+                initial = converted(False, _BOOL) if is_flag(name) else placeholder(leaf.type)
+                self.extras[name, i] = Slot(name, initial, [], leaf)
+                out.append(Result(-1))
+            else:
+                out.append(leaf)
+        self.structures[name] = structure, out
+
+    def _compare(self, body: Region, name: str, value: Any) -> bool:
+        before, leaves = self.parts[name]
+        after, ends = taken_apart(value)
+        if before != after:
+            advice = "a loop that a tensor controls must keep the structure of its variables"
+            start = self.start[name]
+            bad_types(name, "this loop", start, value, WAYS, advice + "; collect values in a pb.TensorArray")
+        again = False
+        for i, (x, y) in enumerate(zip(leaves, ends, strict=True)):
+            slot = self.slots.get((name, i))
+            if slot is None:
+                again |= self._number(name, i, x, y)
+                continue
+            slot.final = self._final(body, name, slot.initial, y)
+            again |= self._widen(name, i, x, slot)
+        return again
+
+    def _number(self, name: str, i: int, x: Any, y: Any) -> bool:
+        """A leaf that is no tensor before the loop: whether it has to become one."""
+        if same(x, y):
+            return False
+        advice = "it must stay the same object, or be a number or tensor from the start"
+        if not is_number(x) or not (isinstance(y, Tensor) or is_number(y)):
+            bad_types(name, "this loop", x, y, WAYS, advice)
+        dtype = common_dtype(x, y)
+        if dtype is None:
+            bad_types(name, "this loop", x, y, WAYS, "give the start value the dtype of the body's, as in pb.constant(0, dtype)")
+        if isinstance(y, Tensor):
+            self.promoted[name, i] = TensorType(dtype, y.type.shape)
+        else:
+            self.promoted[name, i] = TensorType(dtype, converted(x, dtype).type.shape)
+        return True
+
+    def _widen(self, name: str, i: int, x: Any, slot: Slot) -> bool:
+        """A number that was made a tensor of too small a type, as `0` in `s = s + 0.5`."""
+        assert slot.final is not None
+        if (name, i) not in self.promoted or slot.final.type == slot.initial.type:
+            return False
+        self.promoted[name, i] = slot.final.type
+        if common_dtype(x, slot.final) is None:
+            self._changed(name, slot.initial, slot.final)
+        return True
+
+    def _final(self, body: Region, name: str, initial: Tensor, y: Any) -> Tensor:
+        if not isinstance(y, Tensor):
+            dtype = common_dtype(initial, y) if is_number(y) else None
+            if dtype is None:
+                bad_types(name, "this loop", initial, y, WAYS, "keep it a tensor of one dtype and shape")
+            with body.again():
+                y = converted(y, dtype)
+        if y.type != initial.type and not any(k[0] == name for k in self.promoted):
+            self._changed(name, initial, y)
+        return y
+
+    def _changed(self, name: str, x: Tensor, y: Tensor) -> None:
+        advice = "a variable of a loop that a tensor controls keeps its dtype and shape (pb.cast, pb.reshape)"
+        bad_types(name, "this loop", x, y, WAYS, advice)
+
+    # ------------------------------------------------------------ the end
+    def finish(self, body: Region) -> Carried:
+        """Sorts out what is carried and what only looked like it."""
+        blocks: list[Block] = [r.block for r in self.regions]
+        kept: dict[Key, Slot] = {}
+        back: dict[Value, Value] = {}
+        finals = {k: self.trace.value_of(s.final) for k, s in self.slots.items() if s.final is not None}
+        for key, slot in self.slots.items():
+            if finals[key] is slot.params[-1]:
+                back.update(dict.fromkeys(slot.params, self.trace.value_of(slot.initial)))
+            else:
+                kept[key] = slot
+        for key, slot in self.extras.items():
+            slot.params = [r.block.add_param(slot.initial.type) for r in self.regions]
+            kept[key] = slot
+            finals[key] = self.trace.value_of(slot.final)  # type: ignore[arg-type]
+        variables = self._variables(body, back)
+        back |= self.moved
+        replace(blocks, {k: v for k, v in back.items() if k not in self.moved})
+        self.back = back
+        final = [back.get(finals[k], finals[k]) for k in kept]
+        rows = [slot.params for slot in kept.values()]
+        initial = [self.trace.value_of(slot.initial) for slot in kept.values()]
+        for values, start, end in variables:
+            rows.append(values)
+            initial.append(start)
+            final.append(back.get(end, end))
+        params = [[row[i] for row in rows] for i in range(len(blocks))]
+        names = [s.name for s in kept.values()]
+        numbers = {k: i for i, k in enumerate(kept)}
+        return Carried(initial, params, final, names, len(kept), list(body.assigned), numbers)
+
+    def _variables(self, body: Region, back: dict[Value, Value]) -> list[Any]:
+        """Variables that the body assigns, as rows of (parameters, start, end); the others get their values back."""
+        rows = []
+        self.moved: dict[Value, Value] = {}
+        for key, state in self.trace.states.items():
+            guesses = [v.get(key) for v in self.variables]
+            if key not in body.assigned:
+                back.update({g: state.current for g in guesses if g is not None})
+                continue
+            params = []
+            for region, guess in zip(self.regions, guesses, strict=True):
+                if guess is None:  # first met inside of the loop, where it was read as the function's parameter
+                    guess = region.block.add_param(state.param.type, state.param.name)
+                    replace([region.block], {state.param: guess})
+                    self.moved[state.param] = guess  # the body's is last
+                params.append(guess)
+            rows.append((params, state.current, body.assigned[key]))
+        order = {k: i for i, k in enumerate(k for k in self.trace.states if k in body.assigned)}
+        body.assigned = {k: body.assigned[k] for k in order}
+        return rows
+
+    def results(self, carried: Carried, outs: Sequence[Tensor]) -> Values:
+        """The values of variables after the loop."""
+        values: Values = {}
+        for name in self.names:
+            if name in self.parts:
+                structure, leaves = self.parts[name]
+                new = [self._result((name, i), leaf, carried, outs) for i, leaf in enumerate(leaves)]
+                values[name] = structure.pack(new)
+            elif name in self.structures:
+                structure, leaves = self.structures[name]
+                new = [outs[carried.slots[name, i]] if isinstance(x, Result) else x for i, x in enumerate(leaves)]
+                values[name] = structure.pack(new)
+            else:
+                values[name] = self.start.get(name, UNDEFINED)
+        return values
+
+    def _result(self, key: Key, leaf: Any, carried: Carried, outs: Sequence[Tensor]) -> Any:
+        if key in carried.slots:
+            return outs[carried.slots[key]]
+        slot = self.slots.get(key)
+        return leaf if slot is None else slot.initial

@@ -1,0 +1,205 @@
+"""What a `for` loop runs over when the trip count is a tensor or the items are slices of one.
+
+`range`, `pb.range`, `enumerate`, `zip` and `reversed` in the head of a loop are not evaluated to arrays: they are
+descriptions of items by number. Iterables of Python values stay what they are.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..ir.dtypes import DType, as_dtype, int32, int64
+from ..ir.errors import InvalidArgumentError, ShapeMismatch
+from ..runtime import ops_create
+from ..runtime.arithmetic import cast
+from ..runtime.convert import as_tensor
+from ..runtime.dispatch import call
+from ..runtime.location import at
+from ..runtime.tensor import Tensor
+from .control_region import current_trace
+from .control_test import is_tensor
+
+
+class Counted:
+    """Items by number: `count` of them (an int or a scalar tensor), `item(k)` for a tensor k of type `dtype`."""
+
+    dtype: DType = int32
+
+    def __init__(self, count: Any, item: Callable[[Any], Any], dtype: DType = int32) -> None:
+        self.count, self.item, self.dtype = count, item, dtype
+
+    def bounds(self) -> tuple[Any, Any, Any]:
+        """Lower bound, upper bound and step of the loop's index."""
+        return 0, self.count, 1
+
+    def at_index(self, index: Tensor) -> Any:
+        """The item for a value of the loop's index."""
+        return self.item(index)
+
+    def __iter__(self) -> Iterator[Any]:
+        if not isinstance(self.count, int):
+            raise TypeError(f"a loop over a tensor's size cannot be unrolled: the trip count is not known{at()}")
+        return iter([self.item(as_tensor(k, self.dtype)) for k in builtins.range(self.count)])
+
+
+class Range(Counted):
+    """start, start + step, ... before stop, of one integer dtype."""
+
+    def __init__(self, start: Any, stop: Any, step: Any, dtype: DType) -> None:
+        self.start, self.stop, self.step = start, stop, step
+        self.wanted = dtype
+        self.dtype = dtype if dtype in (int32, int64) else int32
+        self.item = self._item
+
+    @property  # type: ignore[override]
+    def count(self) -> Any:
+        """How many: ceil((stop - start) / step), at least 0."""
+        if all(isinstance(b, int) for b in (self.start, self.stop, self.step)):
+            return len(builtins.range(self.start, self.stop, self.step))
+        start, stop, step = (as_tensor(b, self.dtype) for b in (self.start, self.stop, self.step))
+        n = call("neg", call("floordiv", call("sub", start, stop), step))
+        return call("maximum", n, as_tensor(0, self.dtype))
+
+    def _item(self, k: Any) -> Any:
+        start, step = as_tensor(self.start, self.dtype), as_tensor(self.step, self.dtype)
+        return cast(start + k * step, self.wanted)
+
+    def bounds(self) -> tuple[Any, Any, Any]:
+        """The range's own."""
+        return self.start, self.stop, self.step
+
+    def at_index(self, index: Tensor) -> Any:
+        """The index itself."""
+        return cast(index, self.wanted)
+
+
+def rows(t: Any) -> Counted:
+    """The slices of a tensor along its first axis. Raises TypeError for a scalar."""
+    x = as_tensor(t)
+    shape = x.type.shape
+    if not shape:
+        raise TypeError(f"cannot iterate over a scalar tensor{at()}")
+    if isinstance(shape[0], int):
+        return Counted(shape[0], lambda k: x[k])
+    from ..runtime.ops_shape import shape as shape_of
+
+    return Counted(shape_of(x)[0], lambda k: x[k])
+
+
+def python_range(*args: Any) -> Any:
+    """`range`, also of tensors."""
+    if not any(is_tensor(a) for a in args):
+        return builtins.range(*args)
+    return _range([*args] if len(args) > 1 else [0, *args], None)
+
+
+def tensor_range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name: str = "range") -> Any:
+    """`pb.range` in the head of a loop: no array is made of it."""
+    bounds = [start, limit, delta] if limit is not None else [0, start, delta]
+    if dtype is not None and not as_dtype(dtype).is_integer:
+        return _float_range(bounds, as_dtype(dtype))
+    if any(_kind(b) == "f" for b in bounds):
+        return _float_range(bounds, None)
+    return _range(bounds, None if dtype is None else as_dtype(dtype))
+
+
+def _kind(b: Any) -> str:
+    if is_tensor(b):
+        return "i" if b.dtype.is_integer else "f"
+    return "f" if np.asarray(b).dtype.kind == "f" else "i"
+
+
+def _range(bounds: Sequence[Any], dtype: DType | None) -> Range:
+    """Bounds as Python ints or as tensors of one dtype."""
+    tensors = [as_tensor(b) for b in bounds if is_tensor(b)]
+    for t in tensors:
+        if not t.dtype.is_integer or t.type.shape:
+            raise TypeError(f"range: a bound must be an integer scalar, found a tensor {t.type}{at()}")
+    if dtype is None:
+        found = [t.dtype for t in tensors] or [int32]
+        dtype = int64 if int64 in found else found[0]
+    index = dtype if dtype in (int32, int64) else int32
+    limit, start, step = bounds[1], bounds[0], bounds[2] if len(bounds) > 2 else 1
+    out = [cast(b, index) if is_tensor(b) else int(b) for b in (start, limit, step)]
+    if isinstance(out[2], int) and out[2] == 0:
+        raise InvalidArgumentError(f"range: the step must not be zero{at()}")
+    return Range(*out, dtype)
+
+
+def _float_range(bounds: Sequence[Any], dtype: DType | None) -> Counted:
+    tensors = [as_tensor(b).dtype for b in bounds if is_tensor(b)]
+    kind = dtype or (tensors[0] if tensors else as_dtype("float32"))
+    start, limit, delta = (cast(b, kind) for b in bounds)
+    n = call("ceil", (limit - start) / delta)
+    count = call("maximum", cast(n, int32), as_tensor(0))
+    return Counted(count, lambda k: start + cast(k, kind) * delta)
+
+
+def counted(x: Any) -> Counted | None:
+    """The description of a tensor-like iterable, None for Python's."""
+    if isinstance(x, Counted):
+        return x
+    return rows(x) if is_tensor(x) else None
+
+
+def lazy_enumerate(iterable: Any, start: Any = 0) -> Any:
+    """`enumerate`, also of tensors."""
+    inner = counted(iterable)
+    if inner is None:
+        return builtins.enumerate(iterable, start)
+    dtype = inner.dtype
+    return Counted(inner.count, lambda k: (k if isinstance(start, int) and start == 0 else k + start, inner.item(k)), dtype)
+
+
+def lazy_zip(*iterables: Any, strict: bool = False) -> Any:
+    """`zip`, also of tensors. A Python iterable beside a tensor of known length is paired while tracing."""
+    inner = [counted(x) for x in iterables]
+    if not any(c is not None for c in inner):
+        return builtins.zip(*iterables, strict=strict)
+    if not all(c is not None for c in inner):
+        return builtins.zip(*(x if c is None else c for x, c in zip(iterables, inner, strict=True)), strict=strict)
+    parts = [c for c in inner if c is not None]
+    counts = [c.count for c in parts]
+    dtype = int64 if any(c.dtype is int64 for c in parts) else int32
+    n: Any
+    if all(isinstance(c, int) for c in counts):
+        if strict and len(set(counts)) > 1:
+            raise ShapeMismatch(f"zip(strict=True): the lengths are {counts}{at()}")
+        n = min(counts)
+    else:
+        n = cast(counts[0], dtype)
+        for c in counts[1:]:
+            n = call("minimum", n, cast(c, dtype))
+    return Counted(n, lambda k: tuple(c.item(cast(k, c.dtype)) for c in parts), dtype)
+
+
+def lazy_reversed(x: Any) -> Any:
+    """`reversed`, also of tensors."""
+    inner = counted(x)
+    if inner is None:
+        return builtins.reversed(x)
+    last = inner.count - 1
+    return Counted(inner.count, lambda k: inner.item(last - k), inner.dtype)
+
+
+_LAZY: dict[Any, Callable[..., Any]] = {
+    builtins.range: python_range,
+    ops_create.range: tensor_range,
+    builtins.enumerate: lazy_enumerate,
+    builtins.zip: lazy_zip,
+    builtins.reversed: lazy_reversed,
+}
+
+
+def lazy(f: Any) -> Callable[..., Any] | None:
+    """What takes the place of `f` in the head of a loop while tracing."""
+    if current_trace() is None:
+        return None
+    try:
+        return _LAZY.get(f)
+    except TypeError:  # not hashable
+        return None
