@@ -15,11 +15,12 @@ from ..ir.dtypes import DType, as_dtype
 from ..ir.opdef import OpDef
 from .context import context, slow_mode
 from .convert import as_tensor
-from .dispatch import apply, check
+from .dispatch import apply, check, explain
 from .errors import DtypeMismatch, TypeMismatch, fail
-from .tensor import Tensor
+from .tensor import Tensor, wrap
 
 NONE: dict[str, Any] = {}
+_new = Tensor.__new__
 _checked: set[tuple[OpDef, np.dtype[Any]]] = set()
 # Ops whose NumPy meaning and derivative rule hold for complex numbers as they stand (they are holomorphic).
 _HOLOMORPHIC = frozenset((
@@ -31,9 +32,19 @@ _HOLOMORPHIC = frozenset((
 def binary(op: OpDef, x: Any, y: Any) -> Tensor:
     """An op of two operands that broadcast."""
     if type(x) is Tensor and type(y) is Tensor:
-        dtype = x._data.dtype
-        if dtype is y._data.dtype and (op, dtype) in _checked:
-            return apply(op, (x, y), NONE)  # type: ignore[no-any-return]
+        a, c = x._data, y._data
+        if a.dtype is c.dtype and (op, a.dtype) in _checked:
+            if slow_mode.count:
+                return apply(op, (x, y), NONE)  # type: ignore[no-any-return]
+            try:  # as `apply` does it when nobody listens, without the calls in between
+                z = op.eager(NONE, a, c)
+            except Exception as e:
+                explain(op, (x, y), NONE, e)
+            if z.flags.c_contiguous:
+                t = _new(Tensor)
+                t._data = z
+                return t
+            return wrap(z)
     elif type(x) is Tensor and type(y) is float and x._data.dtype.kind == "f" and not slow_mode.count:
         return binary(op, x, Tensor(np.array(y, x._data.dtype)))
     x, y = operands(op.name, x, y)

@@ -15,12 +15,14 @@ import numpy as np
 from ..ir.dims import Dim, DimLike, floordiv
 from ..ir.dtypes import int64
 from ..ir.opdef import get
+from .context import slow_mode
 from .convert import as_tensor, is_tensor
 from .dispatch import apply
 from .errors import IndexMismatch, InvalidArgumentError, fail
-from .tensor import Tensor
+from .tensor import Tensor, wrap
 
 newaxis = None
+_PLAIN = frozenset((int, slice, type(None), type(Ellipsis)))
 _SLICE, _RESHAPE, _UPDATE, _IDENTITY = get("slice"), get("reshape"), get("update"), get("identity")
 
 
@@ -48,6 +50,11 @@ def getitem(x: Any, key: Any) -> Tensor:
       InvalidArgumentError (also an IndexError): an index out of range, too many indices, a step of 0.
       TypeError: a key that is no index.
     """
+    if type(x) is Tensor and not slow_mode.count and _is_plain(key):
+        try:
+            return wrap(x._data[key])
+        except (IndexError, ValueError, TypeError):
+            pass  # what is wrong is said below
     t = x if isinstance(x, Tensor) else as_tensor(x)
     if _is_mask(key):
         from .ops_index import boolean_mask
@@ -73,6 +80,14 @@ def write_item(base: Tensor, key: Any, value: Tensor) -> Tensor:
     v = apply(_RESHAPE, (v,), {"shape": tuple(slot.sizes)})
     attrs = {"starts": tuple(slot.starts), "strides": tuple(slot.strides)}
     return apply(_UPDATE, (base, v, *slot.dynamic), attrs)  # type: ignore[no-any-return]
+
+
+def _is_plain(key: Any) -> bool:
+    """Whether NumPy's basic indexing means the same by the key: integers, slices, newaxis and the ellipsis."""
+    kind = type(key)
+    if kind is tuple:
+        return all(type(k) in _PLAIN for k in key)
+    return kind in _PLAIN
 
 
 def _is_mask(key: Any) -> bool:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..ir.ops import get
+
 if TYPE_CHECKING:
     from . import arithmetic, indexing, numpy_protocol
+    from .elementwise import binary
     from .tensor import Tensor
+
+ADD, SUB, MUL, POW, LT, LE, GT, GE = (get(n) for n in ("add", "sub", "mul", "pow", "lt", "le", "gt", "ge"))
 
 
 class Operators:
@@ -15,22 +20,22 @@ class Operators:
     __slots__ = ()
 
     def __add__(self, other: Any) -> Tensor:
-        return arithmetic.add(self, other)
+        return binary(ADD, self, other)
 
     def __radd__(self, other: Any) -> Tensor:
-        return arithmetic.add(other, self)
+        return binary(ADD, other, self)
 
     def __sub__(self, other: Any) -> Tensor:
-        return arithmetic.subtract(self, other)
+        return binary(SUB, self, other)
 
     def __rsub__(self, other: Any) -> Tensor:
-        return arithmetic.subtract(other, self)
+        return binary(SUB, other, self)
 
     def __mul__(self, other: Any) -> Tensor:
-        return arithmetic.multiply(self, other)
+        return binary(MUL, self, other)
 
     def __rmul__(self, other: Any) -> Tensor:
-        return arithmetic.multiply(other, self)
+        return binary(MUL, other, self)
 
     def __truediv__(self, other: Any) -> Tensor:
         return arithmetic.truediv(self, other)
@@ -51,10 +56,10 @@ class Operators:
         return arithmetic.mod(other, self)
 
     def __pow__(self, other: Any) -> Tensor:
-        return arithmetic.pow(self, other)
+        return binary(POW, self, other)
 
     def __rpow__(self, other: Any) -> Tensor:
-        return arithmetic.pow(other, self)
+        return binary(POW, other, self)
 
     def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
         return arithmetic.floordiv(self, other), arithmetic.mod(self, other)
@@ -96,16 +101,16 @@ class Operators:
         return arithmetic.logic("xor", other, self)
 
     def __lt__(self, other: Any) -> Tensor:
-        return arithmetic.less(self, other)
+        return binary(LT, self, other)
 
     def __le__(self, other: Any) -> Tensor:
-        return arithmetic.less_equal(self, other)
+        return binary(LE, self, other)
 
     def __gt__(self, other: Any) -> Tensor:
-        return arithmetic.greater(self, other)
+        return binary(GT, self, other)
 
     def __ge__(self, other: Any) -> Tensor:
-        return arithmetic.greater_equal(self, other)
+        return binary(GE, self, other)
 
     def __eq__(self, other: object) -> Any:
         return arithmetic.equals(self, other)
@@ -125,6 +130,6 @@ class Operators:
         return numpy_protocol.array_function(func, args, kwargs)
 
 
-def bind(**modules: Any) -> None:
-    """Sets the modules that the operators call; they need Tensor, which needs this class."""
-    globals().update(modules)
+def bind(**names: Any) -> None:
+    """Sets the names that the operators use; their modules need Tensor, which needs this class."""
+    globals().update(names)

@@ -246,6 +246,6 @@ def wrap(a: Any) -> Tensor:
     return Tensor(as_storage(a))
 
 
-from . import arithmetic, indexing, numpy_protocol, operators, printing  # noqa: E402  (they need the class above)
+from . import arithmetic, elementwise, indexing, numpy_protocol, operators, printing  # noqa: E402  (they need the class above)
 
-operators.bind(arithmetic=arithmetic, indexing=indexing, numpy_protocol=numpy_protocol)
+operators.bind(arithmetic=arithmetic, indexing=indexing, numpy_protocol=numpy_protocol, binary=elementwise.binary)
