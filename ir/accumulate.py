@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .activity import vary
 from .builder import Expr, IRBuilder
 from .control import no_rule
 from .derive import fit
 from .errors import InternalError
 from .graph import Block, Op, Value
-from .opdef import Into, NoGradient
+from .opdef import Into, NoGradient, get
 from .rewrite import inputs
+from .types import StackType
+
+if TYPE_CHECKING:
+    from .reverse_control import Thread
 
 
 def varied_values(ops: Iterable[Op], roots: Iterable[Value]) -> set[Value]:
     """Values of dtypes that carry derivatives and depend on the roots (through such values only)."""
     varied = {v for v in roots if v.type.dtype.is_differentiable}
-    for op in ops:
-        if any(v in varied for v in inputs(op)):
-            varied.update(r for r in op.results if r.type.dtype.is_differentiable)
+    vary(ops, varied)
     return varied
 
 
 class Cotangents:
-    """Goes backwards over ops and keeps one running cotangent per value."""
+    """Goes backwards over ops and keeps one running cotangent per value.
 
-    def __init__(self, b: IRBuilder, varied: set[Value]) -> None:
+    Attributes:
+      home: the block that the ops stand in. threads, in_loop, stacks: see `reverse_control`; whether a loop is around,
+        and whether residuals must go onto stacks.
+    """
+
+    def __init__(self, b: IRBuilder, varied: set[Value], home: Block | None = None) -> None:
         self.b = b
         self.varied = varied
         self.running: dict[Value, Expr] = {}
+        self.home = b.block if home is None else home
+        self.threads: list[Thread] = []
+        self.in_loop = self.stacks = False
 
     def seed(self, v: Value, ct: Value) -> None:
         """Adds the cotangent of a result."""
@@ -57,6 +68,10 @@ class Cotangents:
 
     def _op(self, op: Op, cts: Sequence[Expr | None]) -> None:
         self.b.loc = op.loc
+        if op.regions:
+            from .reverse_control import reverse_region
+
+            return reverse_region(self, op, cts)
         needs = [v in self.varied for v in op.operands]
         xs, outs = ([self.b.expr(v) for v in vs] for vs in (op.operands, op.results))
         try:
@@ -66,10 +81,13 @@ class Cotangents:
         for v, need, ct in zip(op.operands, needs, back, strict=True):
             if need and ct is not None:
                 self.add(v, ct)
+        return None
 
 
 def zeros(b: IRBuilder, v: Value) -> Value:
-    """Zeros of the value's type."""
+    """Zeros of the value's type; for a stack an empty one, as only what was popped asks for a cotangent."""
+    if isinstance(v.type, StackType):
+        return b.emit(get("stack_new"), (), {"dtype": v.type.dtype, "shape": v.type.shape})[0]
     value = b.zeros_like(b.expr(v)).value
     assert isinstance(value, Value)
     return value

@@ -12,6 +12,7 @@ from .attrs import attrs_key
 from .control import has_effect
 from .graph import Block, Function, Op, Value
 from .rewrite import keep_name
+from .types import StackType
 
 # Not minimum and maximum: which of 0.0 and -0.0 they return depends on the order.
 COMMUTATIVE = frozenset({"add", "mul", "eq", "ne", "logical_and", "logical_or", "logical_xor"}) | {
@@ -43,7 +44,8 @@ class _Merge:
     def _op(self, op: Op, into: Block, added: list[Hashable]) -> None:
         operands = [self.mapping[v] for v in op.operands]
         key: Hashable = None
-        if not op.regions and not op.kind.terminator and not has_effect(op, self.effects):
+        stacks = any(isinstance(r.type, StackType) for r in op.results)  # used linearly: two of them stay two
+        if not op.regions and not op.kind.terminator and not stacks and not has_effect(op, self.effects):
             ids = [id(v) for v in operands]
             if op.kind.name in COMMUTATIVE:
                 ids.sort()

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .accumulate import zeros
+from .accumulate import varied_values, zeros
 from .builder import Expr
 from .control import CALL, no_rule
 from .errors import InternalError
+from .forward_control import ForwardRegions
 from .graph import Block, Function, Op, Value, clone_op
 from .opdef import NoGradient
 from .reverse import Cache, ReverseBuilder, chosen
-from .rewrite import inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,8 @@ def forward_info(fn: Function, wrt: Sequence[int] | None = None, derived: Cache 
         tangents[params[i]] = b.expr(
             body.add_param(params[i].type, f"t_{params[i].name}" if params[i].name else f"t{k}")
         )
-    for op in fn.body.ops[:-1]:
-        if op.kind is CALL and any(mapping[v] in tangents for v in op.operands):
-            _push_call(b, op, mapping, tangents)
-            continue
-        new = clone_op(op, mapping)
-        body.ops.append(new)
-        _push(b, new, tangents)
+    varied = varied_values(fn.body.ops, [fn.params[i] for i in wrt])
+    _Pushing(mapping, tangents, varied).ops(b, fn.body.ops[:-1])
     b.loc = None
     results = [mapping[v] for v in fn.results]
     found = [tangents.get(results[i]) for i in outputs]
@@ -79,14 +74,34 @@ def forward_info(fn: Function, wrt: Sequence[int] | None = None, derived: Cache 
     return Forward(Function(f"{fn.name}_jvp", body), wrt, outputs, tuple(t is not None for t in found))
 
 
+class _Pushing:
+    """Copies ops with the tangents of their results; see `forward_control.ForwardRegions` for the attributes."""
+
+    def __init__(self, mapping: dict[Value, Value], tangents: dict[Value, Expr], varied: set[Value]) -> None:
+        self.mapping, self.tangents = mapping, tangents
+        self.regions = ForwardRegions(mapping, tangents, varied, self.ops)
+
+    def ops(self, b: ReverseBuilder, ops: Sequence[Op]) -> None:
+        """Copies ops to the end of the builder's block."""
+        for op in ops:
+            if op.kind is CALL and any(self.mapping[v] in self.tangents for v in op.operands):
+                _push_call(b, op, self.mapping, self.tangents)
+            elif op.regions:
+                self.regions.op(b, op)
+            else:
+                new = clone_op(op, self.mapping)
+                b.block.ops.append(new)
+                _push(b, new, self.tangents)
+
+
 def _push(b: ReverseBuilder, op: Op, tangents: dict[Value, Expr]) -> None:
     """Writes the tangents of an op's results, if any operand has one."""
-    if not any(v in tangents for v in inputs(op)) or not any(r.type.dtype.is_differentiable for r in op.results):
+    if not any(v in tangents for v in op.operands) or not any(r.type.dtype.is_differentiable for r in op.results):
         return
     b.loc = op.loc
     xs, outs = ([b.expr(v) for v in vs] for vs in (op.operands, op.results))
     try:
-        ts = op.kind.jvp(b, op.attrs, outs, xs, [tangents.get(v) for v in op.operands])
+        ts = op.kind.jvp(b, op.attrs, outs, xs, _tangents(b, op.operands, tangents))
     except NoGradient as e:
         raise no_rule(op, e) from None
     for r, t in zip(op.results, ts, strict=True):
@@ -94,6 +109,11 @@ def _push(b: ReverseBuilder, op: Op, tangents: dict[Value, Expr]) -> None:
             if t.type != r.type:
                 raise InternalError(f"a tangent of type {t.type} came for a value of type {r.type} of '{op.kind.name}'")
             tangents[r] = t
+
+
+def _tangents(b: ReverseBuilder, values: Sequence[Value], tangents: dict[Value, Expr]) -> list[Expr | None]:
+    """The values' tangents, for rules that write where the builder stands (they may come from an outer block)."""
+    return [b.expr(tangents[v].value) if v in tangents else None for v in values]
 
 
 def _push_call(b: ReverseBuilder, op: Op, mapping: dict[Value, Value], tangents: dict[Value, Expr]) -> None:

@@ -17,7 +17,8 @@ from .control import CALL, RegionOp, plain_symbol
 from .dims import substitute
 from .errors import ShapeMismatch, TypeMismatch
 from .graph import Attrs, Block, Function, Op, Value
-from .types import TensorType, type_of_array
+from .stack_ops import Stack
+from .types import StackType, TensorType, type_of_array
 
 Array = np.ndarray[Any, Any]
 
@@ -39,6 +40,10 @@ def interpret(fn: Function, args: Sequence[Any], sizes: Mapping[str, int] | None
 
 
 def _argument(fn: Function, i: int, p: Value, x: Any) -> Array:
+    if isinstance(p.type, StackType):
+        if not isinstance(x, Stack):
+            raise TypeMismatch(f"argument {_label(i, p)} of @{fn.name} must be {p.type}, found {type(x).__name__}")
+        return x  # type: ignore[return-value]  # the arrays of a run include its stacks
     if isinstance(x, (bool, int, float, complex)):
         return np.asarray(x, p.type.dtype.np)
     array = np.asarray(x)
@@ -54,14 +59,15 @@ def _label(i: int, p: Value) -> str:
 def bind_sizes(fn: Function, arrays: Sequence[Array], sizes: Mapping[str, int]) -> dict[str, int]:
     """The sizes of all symbols in the parameter types. Raises ShapeMismatch where shapes contradict the types."""
     bound = dict(sizes)
-    for i, (p, x) in enumerate(zip(fn.params, arrays, strict=True)):
+    tensors = [(i, p, x) for i, (p, x) in enumerate(zip(fn.params, arrays, strict=True)) if not isinstance(x, Stack)]
+    for i, p, x in tensors:
         if x.ndim != p.type.rank:
             raise ShapeMismatch(f"argument {_label(i, p)} of @{fn.name} must be {p.type}, found shape {list(x.shape)}")
         for d, n in zip(p.type.shape, x.shape, strict=True):
             name = plain_symbol(d)
             if name is not None:
                 bound.setdefault(name, n)
-    for i, (p, x) in enumerate(zip(fn.params, arrays, strict=True)):
+    for i, p, x in tensors:
         wanted = tuple(substitute(d, bound) for d in p.type.shape)
         if wanted != x.shape:
             given = ", ".join(f"{k} = {v}" for k, v in sorted(bound.items()))
@@ -107,9 +113,13 @@ class Interpreter:
 
     def _eager(self, op: Op, attrs: Attrs, xs: Sequence[Array]) -> list[Array]:
         results = op.kind.eager(attrs, *xs)
-        arrays = [np.asarray(r) for r in (results if isinstance(results, tuple) else (results,))]
+        made = results if isinstance(results, tuple) else (results,)
+        arrays: list[Any] = [r if isinstance(r, Stack) else np.asarray(r) for r in made]
         for v, x in zip(op.results, arrays, strict=True):
-            self._check(op, v.type, x)
+            if isinstance(x, Stack) != isinstance(v.type, StackType):
+                raise AssertionError(f"op '{op.kind.name}' promised {v.type} but computed {type(x).__name__}")
+            if not isinstance(x, Stack):
+                self._check(op, v.type, x)
         return arrays
 
     def _check(self, op: Op, type: TensorType, x: Array) -> None:

@@ -17,6 +17,7 @@ from . import (
     reduce,
     scan,
     shape_ops,
+    stack_ops,
 )
 from .opdef import find, get, table
 
@@ -33,5 +34,6 @@ __all__ = [
     "reduce",
     "scan",
     "shape_ops",
+    "stack_ops",
     "table",
 ]

@@ -14,7 +14,7 @@
     bound    = value | [ "-" ] digits ;
     attrs    = "{" word "=" literal { "," word "=" literal } "}" ;         literal: see literals.py
     types    = type | "(" [ type { "," type } ] ")" ;
-    type     = dtype [ "[" dim { "," dim } "]" ] ;                         dim: an int or a sum such as `2*n + 1`
+    type     = dtype [ "[" dim { "," dim } "]" ] | "stack" "<" type ">" ;  dim: an int or a sum such as `2*n + 1`
     value    = "%" name ;   func-name = "@" name | "@" string ;
     comment  = "#" ... end of line ;     `# file:line` is the location of the op that starts on the line
 

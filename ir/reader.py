@@ -14,7 +14,7 @@ from .dims import DimLike, parse_dim
 from .errors import ParseError
 from .lexer import Source, Token
 from .literals import DTYPE_WORDS, Base64, Splat, build_array, unquote
-from .types import TensorType
+from .types import StackType, TensorType
 
 _T = TypeVar("_T")
 _CONSTANTS: dict[str, Any] = {"true": True, "false": False, "none": None, "nan": float("nan"), "inf": float("inf")}
@@ -100,6 +100,10 @@ class Reader:
     def type(self) -> TensorType:
         """A type."""
         t = self.kind("word", "a type such as f32[n, 3]")
+        if t.text == "stack" and self.accept("<"):
+            element = self.type()
+            self.expect(">")
+            return StackType(element.dtype, element.shape)
         if t.text not in DTYPE_WORDS:
             raise self.wrong("a type such as f32[n, 3]", t)
         return TensorType(DTYPE_WORDS[t.text], tuple(self.separated(self.dim, "]")) if self.accept("[") else ())

@@ -1,4 +1,4 @@
-"""The type of an SSA value: an element type and a shape whose dimensions are ints or symbols."""
+"""The type of an SSA value: an element type and a shape whose dimensions are ints or symbols; or a stack of such."""
 
 from __future__ import annotations
 
@@ -36,10 +36,23 @@ class TensorType:
 
     def substitute(self, sizes: Mapping[str, DimLike]) -> TensorType:
         """This type with the named sizes replaced."""
-        return TensorType(self.dtype, tuple(substitute(d, sizes) for d in self.shape))
+        return type(self)(self.dtype, tuple(substitute(d, sizes) for d in self.shape))
 
     def __str__(self) -> str:
         return self.dtype.short + (f"[{', '.join(map(str, self.shape))}]" if self.shape else "")
+
+
+@dataclass(frozen=True, slots=True)
+class StackType(TensorType):
+    """`stack<f32[n, 3]>`: a stack of tensors, all of this dtype and shape. Only control flow and stack ops take it."""
+
+    @property
+    def element(self) -> TensorType:
+        """The type of what lies on the stack."""
+        return TensorType(self.dtype, self.shape)
+
+    def __str__(self) -> str:
+        return f"stack<{self.element}>"
 
 
 def tensor_type(dtype: Any, shape: Any = ()) -> TensorType:

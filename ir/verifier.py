@@ -14,6 +14,9 @@ from .dims import symbols_of
 from .errors import OpError, VerifyError
 from .graph import Block, Function, Op, Value
 from .printer import FunctionPrinter
+from .types import StackType
+
+TAKES_STACKS = frozenset({"push", "pop", "stack_zeros", "for", "while", "yield", "return", "call"})
 
 
 def verify(fn: Function, callees: bool = True) -> Function:
@@ -29,7 +32,8 @@ def verify(fn: Function, callees: bool = True) -> Function:
 
 def bound_symbols(fn: Function) -> frozenset[str]:
     """The symbols that the shapes of arguments determine."""
-    names = (plain_symbol(d) for p in fn.params for d in p.type.shape)
+    # A stack binds nothing: it may be empty.
+    names = (plain_symbol(d) for p in fn.params if not isinstance(p.type, StackType) for d in p.type.shape)
     return frozenset(n for n in names if n is not None)
 
 
@@ -87,6 +91,8 @@ class Verifier:
             if v not in self.visible:
                 when = "outside the region that defines it" if v in self.defined else "before it is defined"
                 raise self.error(op, f"operand {i} is used {when}")
+            if isinstance(v.type, StackType) and op.kind.name not in TAKES_STACKS:
+                raise self.error(op, f"operand {i} is {v.type}, which '{op.kind.name}' cannot take")
         self._check_attrs(op)
         for r in op.regions:
             self._block(r, "yield", op)

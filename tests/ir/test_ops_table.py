@@ -23,9 +23,9 @@ from pullback.ir.verifier import verify
 from .op_samples import SAMPLES
 from .rules import as_tuple, cotangents, difference, function, is_real, run, tangents, vjp_function, whole
 
-# Control flow and effects have regions or no results and are tested beside their module; ops of other tests are theirs.
-CONTROL = "pullback.ir.control"
-TABLE = [op for op in ops.table() if type(op).__module__.startswith("pullback.") and type(op).__module__ != CONTROL]
+# Control flow, effects, stacks take no plain arrays and are tested beside their modules; ops of other tests are theirs.
+APART = ("pullback.ir.control", "pullback.ir.stack_ops")
+TABLE = [op for op in ops.table() if (where := type(op).__module__).startswith("pullback.") and where not in APART]
 CASES = [
     pytest.param(op, attrs, xs, id=f"{op.name}-{i}")
     for op in TABLE

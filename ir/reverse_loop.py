@@ -1,0 +1,188 @@
+"""Reverse mode through `for` and `while`.
+
+The reverse of a loop is a `for` that counts the trips down. It carries the cotangents of the carried values and one
+running cotangent for each outer value that the body reads: a slice read adds to its slot there, in place. A `while`
+counts its trips; a `for` whose number of trips is a size saves into arrays with a leading dimension of that size, all
+others push onto stacks. A body whose reverse reads nothing of it (a linear one) saves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .accumulate import Cotangents, zeros
+from .activity import Carried, carried
+from .builder import Expr, IRBuilder
+from .control import FOR
+from .dims import DimLike
+from .dtypes import int64
+from .graph import Block, Op, Value
+from .opdef import get
+from .residuals import cheap
+from .reverse_control import (
+    RegionReverse,
+    Thread,
+    add_result,
+    captured,
+    contributing,
+    drop,
+    element_of,
+    new_stack,
+    rewire,
+    running_or_zeros,
+)
+from .trips import insert_before, normalise, trip_size
+from .types import TensorType
+
+
+def reverse_loop(cotangents: Cotangents, op: Op, cts: Sequence[Expr | None]) -> None:
+    """Writes the reverse of a `for` or `while`; see `reverse_control.reverse_region`."""
+    _Loop(cotangents, op, cts).run()
+
+
+class _Loop:
+    def __init__(self, outer: Cotangents, op: Op, cts: Sequence[Expr | None]) -> None:
+        self.outer, self.op = outer, op
+        live = contributing(op, cts, outer.varied)
+        self.active: list[tuple[Carried, Expr | None]] = [
+            (c, ct)
+            for c, ct in zip(carried(op), cts, strict=True)
+            if c.param in outer.varied and (c.param in live or ct is not None)
+        ]
+        self.captured = captured(op, outer, live)
+        self.trips = normalise(outer.home, op) if op.kind is FOR else _counted(outer.home, op)
+        self.size: DimLike | None = None if op.kind is not FOR or outer.stacks else trip_size(self.trips)
+        self.block = Block()
+        self.index = self.block.add_param(TensorType(self.trips.type.dtype))
+        self.starts: list[Value] = []
+        self.region = RegionReverse(outer, op, op.regions[-1], self.block, True, outer.stacks)
+
+    def run(self) -> None:
+        """Writes the reverse loop."""
+        if self.size == 0:
+            return self._skip()
+        self._body()
+        threads = self._residuals()
+        b = self.outer.b
+        bounds = [b.expr(self.trips) - 1, b.const(-1, self.trips.type.dtype), b.const(-1, self.trips.type.dtype)]
+        results = b.emit(FOR, [*(x.value for x in bounds), *self.starts], {}, [self.block])
+        n = len(self.active)
+        for v, ct in zip(self.captured, results[n:], strict=False):
+            self.outer.running[v] = b.expr(ct)
+        for (c, _), ct in zip(self.active, results, strict=False):
+            self.outer.seed(c.start, ct)
+        for thread, back in zip(threads, results[n + len(self.captured) :], strict=True):
+            self.outer.threads.append(Thread(thread.start, thread.end, back))
+        return None
+
+    def _skip(self) -> None:
+        """No trip: the results are the starts."""
+        for c, ct in self.active:
+            if ct is not None:
+                self.outer.seed(c.start, ct.value)
+
+    def _body(self) -> None:
+        inner, block = self.region.cotangents, self.block
+        outer = self.outer
+        for c, ct in self.active:
+            self.starts.append(zeros(outer.b, c.result) if ct is None else ct.value)
+            block.add_param(c.param.type)
+        for v in self.captured:
+            self.starts.append(running_or_zeros(outer, v))
+            inner.running[v] = inner.b.expr(block.add_param(v.type))
+        for (c, _), p in zip(self.active, block.params[1:], strict=False):
+            inner.seed(c.given, p)
+        self.region.back()
+        inner.b.loc = self.op.loc
+        self.region.finish([running_or_zeros(inner, v) for v in (*(c.param for c, _ in self.active), *self.captured)])
+
+    # ------------------------------------------------------------ residuals
+    def _residuals(self) -> list[Thread]:
+        """Saves what the reverse reads; gives the stacks that the reverse loop carries, in order."""
+        region = self.region
+        if self.op.kind is FOR:
+            region.known[region.body.params[0]] = self.index
+        inner = region.threads()
+        chosen = region.residuals(cheap)
+        front = IRBuilder(Block(), self.op.loc)
+        replaced: dict[Value, Value] = {}
+        made: list[Thread] = []
+        for v in chosen.saved:
+            if self.size is None:
+                made.append(self._push(v, front, replaced))
+            else:
+                replaced[v] = self._load(self._store(v, self.size), v, front)
+        starts: dict[Value, Value] = {}
+        for t in inner:
+            made.append(self._carry(t, starts, replaced))
+        rewire(region.body, starts)
+        region.settle(chosen.again, front.block.ops, replaced)
+        return made
+
+    def _add_carried(self, start: Value) -> Value:
+        """One more carried value of the primal loop; gives the body's parameter."""
+        self.op.operands.append(start)
+        return [r.add_param(start.type) for r in self.op.regions][-1]
+
+    def _store(self, v: Value, size: DimLike) -> Value:
+        """Writes the value into the slot of its trip of an array; gives the array after the loop."""
+        shape = (size, *v.type.shape)
+
+        def empty(b: IRBuilder) -> Value:
+            value: Value = b.full(shape, 0, v.type.dtype).value
+            return value
+
+        param = self._add_carried(insert_before(self.outer.home, self.op, empty))
+        b = self.region.behind(v)
+        row = b.reshape(b.expr(v), shape=(1, *v.type.shape))
+        starts = (None, *(0,) * v.type.rank)
+        k = self.region.body.params[0]
+        stored = b.update(b.expr(param), row, b.expr(k), starts=starts, strides=(1,) * len(shape))
+        return add_result(self.op, param.type, [stored.value])
+
+    def _load(self, saved: Value, v: Value, front: IRBuilder) -> Value:
+        starts, sizes = (None, *(0,) * v.type.rank), (1, *v.type.shape)
+        row = front.slice(saved, self.index, starts=starts, sizes=sizes, strides=(1,) * len(sizes))
+        value: Value = front.reshape(row, shape=v.type.shape).value
+        return value
+
+    def _push(self, v: Value, front: IRBuilder, replaced: dict[Value, Value]) -> Thread:
+        """Pushes the value in each trip; the reverse pops it."""
+        start = insert_before(self.outer.home, self.op, lambda b: new_stack(b, v.type))
+        param = self._add_carried(start)
+        pushed = self.region.behind(v).emit(get("push"), [param, v])[0]
+        end = add_result(self.op, start.type, [pushed])
+        below, replaced[v] = front.emit(get("pop"), [self._reverse_carries(end)])
+        self.block.terminator.operands.append(below)
+        return Thread(start, end, below)
+
+    def _carry(self, t: Thread, starts: dict[Value, Value], replaced: dict[Value, Value]) -> Thread:
+        """Runs an inner op's stack through the loop and its reverse."""
+        drop(self.region.body, t.start)
+        start = insert_before(self.outer.home, self.op, lambda b: new_stack(b, element_of(t.start)))
+        starts[t.start] = self._add_carried(start)
+        end = add_result(self.op, start.type, [t.end])
+        replaced[t.end] = self._reverse_carries(end)
+        self.block.terminator.operands.append(t.back)
+        return Thread(start, end, t.back)
+
+    def _reverse_carries(self, stack: Value) -> Value:
+        """One more carried value of the reverse loop; gives its parameter."""
+        self.starts.append(stack)
+        return self.block.add_param(stack.type)
+
+
+def _counted(home: Block, op: Op) -> Value:
+    """Adds a counter of trips to a `while`; gives the count."""
+
+    def zero(b: IRBuilder) -> Value:
+        value: Value = b.const(0, int64).value
+        return value
+
+    op.operands.append(insert_before(home, op, zero))
+    count = [r.add_param(TensorType(int64)) for r in op.regions][-1]
+    body = op.regions[-1]
+    b = IRBuilder(Block(), op.loc)
+    more = (b.expr(count) + 1).value
+    body.ops[-1:-1] = b.block.ops
+    return add_result(op, TensorType(int64), [more])

@@ -1,0 +1,139 @@
+"""How often a `for` runs: as a size where that is known on entry, and the loop rewritten to count 0, 1, 2, ..."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from .builder import IRBuilder
+from .control import ASSERT
+from .dims import Dim, DimLike, floordiv, maximum, minimum
+from .graph import Block, Op, Value
+
+_T = TypeVar("_T")
+_FOLD: dict[str, Callable[[DimLike, DimLike], DimLike]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "maximum": maximum,
+    "minimum": minimum,
+}
+
+
+def static_size(v: Value) -> DimLike | None:
+    """The value of an integer scalar in terms of sizes, where that is known; else None."""
+    op = v.owner
+    if not isinstance(op, Op) or not v.type.dtype.is_integer:
+        return None
+    name = op.kind.name
+    if name == "constant":
+        return int(op.attrs["value"]) if not v.type.shape else None
+    if name == "dim":
+        return op.operands[0].type.shape[op.attrs["axis"]]
+    if name not in _FOLD and name not in ("neg", "cast", "identity", "floordiv"):
+        return None
+    known = [static_size(x) for x in op.operands]
+    xs = [x for x in known if x is not None]
+    if len(xs) < len(known):
+        return None
+    if name in ("cast", "identity"):
+        return xs[0]
+    if name == "neg":
+        return -1 * xs[0]
+    if name == "floordiv":
+        return floordiv(xs[0], xs[1]) if isinstance(xs[1], int) and xs[1] > 0 else None
+    return _FOLD[name](xs[0], xs[1])
+
+
+def number(v: Value) -> int | None:
+    """The value of an integer scalar where it is a constant."""
+    n = static_size(v)
+    return n if isinstance(n, int) else None
+
+
+def trip_size(trips: Value) -> DimLike | None:
+    """A number of trips (a value as `normalise` gives it) as a size, never negative; None when not known on entry."""
+    n = static_size(trips)
+    if n is None or isinstance(n, int):
+        return None if n is None else max(n, 0)
+    return n if all(c >= 0 for _, c in n.terms) and _plain(n) else maximum(n, 0)
+
+
+def _plain(d: Dim) -> bool:
+    """Whether the size is a sum of products of symbols, which are not negative."""
+    names = {a for m, _ in d.terms for a in m}
+    return all(n.startswith("max(") and n.endswith(", 0)") for n in names - d.symbols)
+
+
+def insert_before(home: Block, op: Op, write: Callable[[IRBuilder], _T]) -> _T:
+    """What `write` gives; the ops that it writes stand right before `op`."""
+    b = IRBuilder(Block(), op.loc)
+    made = write(b)
+    at = home.ops.index(op)
+    home.ops[at:at] = b.block.ops
+    return made
+
+
+def normalise(home: Block, op: Op) -> Value:
+    """Rewrites a `for` in place to run from 0 to its number of trips in steps of 1, and gives that number.
+
+    The index that the body saw is computed from the new one. The value given may be negative where the loop was of
+    the right form already.
+    """
+    lower, upper, step = op.operands[:3]
+    if number(lower) == 0 and number(step) == 1:
+        return upper
+    zero, trips, one = insert_before(home, op, lambda b: _bounds(b, lower, upper, step))
+    op.operands[:3] = [zero, trips, one]
+    body = op.regions[0]
+    index = body.params[0]
+    body.params[0] = Value(index.type, "", body)
+    b = IRBuilder(Block(), op.loc)
+    k = b.expr(body.params[0])
+    last = (k if number(step) == 1 else k * b.expr(step)) + b.expr(lower)
+    owner = last.value.owner
+    owner.results, index.owner = [index], owner
+    body.ops[:0] = b.block.ops
+    return trips
+
+
+def _bounds(b: IRBuilder, lower: Value, upper: Value, step: Value) -> tuple[Value, Value, Value]:
+    dtype = lower.type.dtype
+
+    def constant(n: int) -> Value:
+        value: Value = b.const(n, dtype).value
+        return value
+
+    known = [number(v) for v in (lower, upper, step)]
+    if None not in known and known[2] != 0:
+        n: Value = constant(len(range(*(k for k in known if k is not None))))
+    else:
+        n = _count(b, lower, upper, step)
+    return constant(0), n, constant(1)
+
+
+def _count(b: IRBuilder, lower: Value, upper: Value, step: Value) -> Value:
+    """max(0, ceil((upper - lower) / step))."""
+    known = number(step)
+    if known is None or known == 0:
+        s = b.expr(step)
+        b.emit(ASSERT, [b.ne(s, 0).value], {"message": "for: the step is zero"})
+        trips = b.floordiv((b.expr(upper) - b.expr(lower)) + (s - b.sign(s)), s)
+    else:
+        trips = _span(b, lower, upper, known)
+        trips = trips if abs(known) == 1 else b.floordiv(trips, abs(known))
+    found: Value = b.maximum(trips, 0).value
+    return found
+
+
+def _span(b: IRBuilder, lower: Value, upper: Value, step: int) -> Any:
+    """The distance from the first bound to the last, rounded up: with one constant where a bound is one."""
+    first, last = (lower, upper) if step > 0 else (upper, lower)
+    more = abs(step) - 1
+    low, high = number(first), number(last)
+    if low is not None:
+        return b.expr(last) if low == more else b.expr(last) + (more - low)
+    if high is not None:
+        return b.const(high + more, lower.type.dtype) - b.expr(first)
+    span = b.expr(last) - b.expr(first)
+    return span + more if more else span
