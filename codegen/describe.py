@@ -17,19 +17,17 @@ _ADDITIONS_PER_NS = 12.0
 def describe(plan: Plan, module: Module) -> str:
     """One paragraph per step."""
     names = _names(plan.fn)
-    codes = {c.name: c for c in module.kernels}
     lines = [f"@{plan.fn.name}: {len(plan.steps)} steps, {module.memory.scratch} bytes of scratch"]
-    number = 0
+    codes = {id(step): code for step, code in module.called}
     for step in plan.steps:
         if isinstance(step, Call):
             assert step.op is not None
             inputs = ", ".join(names.get(v, "?") for v in step.inputs)
             lines.append(f"{step.op.kind.name} ({inputs}) -> {_made(step, names, module)}{_where(step.op)}")
-            number += step.op.kind.name != "matmul"
         else:
-            code = codes.get(f"k{number}")
-            number += 1
-            lines.append(f"kernel k{number - 1} over {list(step.domain)}{_loops(code)} -> {_made(step, names, module)}")
+            code = codes.get(id(step))
+            name = code.name if code else "(empty)"
+            lines.append(f"kernel {name} over {list(step.domain)}{_loops(code)} -> {_made(step, names, module)}")
             lines += [f"  {_root(r, names)}{_where(r.op)}" for r in step.roots if r.kept]
     return "\n".join(lines)
 
@@ -78,7 +76,7 @@ def _loops(code: KernelCode | None) -> str:
 def work(module: Module, fn: Function) -> float:
     """A rough estimate of the run time in ns."""
     total = 20.0
-    for code in module.kernels:
+    for _, code in module.called:
         if code.schedule is not None:
             s = code.schedule
             cost = 2 + sum(access.cost(v.owner) for v, _ in s.reads.visits if isinstance(v.owner, Op))

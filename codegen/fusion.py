@@ -73,6 +73,7 @@ class _Planner:
         self.forced = forced
         self.steps: list[Kernel | Call] = []
         self.need: dict[Value, int] = {}  # the steps that a value reads from, directly
+        self.made: dict[Value, int] = {}  # the kernels that write (parts of) a value
         self.below: dict[Value, frozenset[Value]] = {}  # the inlined values a value is made of, itself included
         self.depth: dict[Value, int] = {}
         self.kernels: dict[tuple[int, ...], list[Kernel]] = {}
@@ -188,20 +189,16 @@ class _Planner:
         for v in reads.scalars if root.base is None else (*reads.scalars, root.base):
             deps |= self.closure(self.need[v])
         deps &= ~kernel.bit
-        kernel.roots.append(root)
-        kernel.reads.update(reads)
         if deps & ~kernel.deps:
             kernel.deps |= deps
-            for s in self.steps:
+            for s in self.steps if kernel.roots else ():
                 if s.deps & kernel.bit:
                     s.deps |= deps
+        kernel.roots.append(root)
+        kernel.reads.update(reads)
         v = root.target
         self.plan.owner[v] = v
-        self.need[v] = self.need.get(v, 0) & self._makers(v) | kernel.bit
-
-    def _makers(self, v: Value) -> int:
-        """The steps that already write parts of `v`."""
-        return sum(s.bit for s in self.steps if isinstance(s, Kernel) and any(r.target is v for r in s.roots))
+        self.made[v] = self.need[v] = self.made.get(v, 0) | kernel.bit
 
     def closure(self, mask: int) -> int:
         """The steps of a set and all that must come before them."""

@@ -1,8 +1,9 @@
 """Matrix products as code of our own: a register tile of rows by two vectors, no packing, no call overhead.
 
-Up to the size of the second cache this beats a BLAS that does not know the CPU (twice OpenBLAS's speed on AVX-512 under
-an unknown name), and its result depends on no library and no number of threads. One function per (sizes, transpose, dtype) and module. The right operand is read along its rows, so a
-transposed right operand is left to BLAS. Sums over k run in order, with fused multiply-adds where the CPU has them.
+Up to the size of the second cache this beats a BLAS that does not know the CPU (twice OpenBLAS's speed on AVX-512
+under an unknown name), and its result depends on no library and no number of threads. One function per (sizes,
+transpose, dtype) and module. The right operand is read along its rows, so a transposed right operand is left to
+BLAS. Sums over k run in order, with fused multiply-adds where the CPU has them.
 """
 
 from __future__ import annotations
@@ -40,21 +41,14 @@ class _Gemm:
         step = 2 * self.lanes
         whole = self.n - self.n % step
 
-        def columns(scope: Scope, _: Carried) -> Carried:
-            self._down(scope, 2, 2 * self.lanes)
-            return []
-
         if whole:
-            self._loop(self.top, 0, (0, whole, step), columns)
+            self._loop(self.top, 0, (0, whole, step), lambda s, _: self._down(s, 2, step))
         if self.n > whole:
             rest = self.n - whole
             vectors = -(-rest // self.lanes)
-            once(self.top, 0, 0, str(whole), [], lambda s, _: self._done(self._down(s, vectors, rest)))
+            once(self.top, 0, 0, str(whole), [], lambda s, _: self._down(s, vectors, rest))
         head = f"define private void @{name}(ptr %a, ptr %b, ptr %c) {attributes()} {{"
         return "\n".join([head, "entry:", *self.top.scalar.lines, "  ret void", "}"])
-
-    def _done(self, _: None) -> Carried:
-        return []
 
     def _loop(
         self, scope: Scope, depth: int, bounds: tuple[int, int, int], body: Callable[[Scope, Carried], Carried]
@@ -65,19 +59,20 @@ class _Gemm:
         else:
             loop(scope, depth, depth, (str(low), str(high), step), [], body, sure=True)
 
-    def _down(self, scope: Scope, vectors: int, width: int) -> None:
+    def _down(self, scope: Scope, vectors: int, width: int) -> Carried:
         """A panel of columns, from the top row to the last."""
         whole = self.m - self.m % self.rows
 
         def tile(rows: int) -> Callable[[Scope, Carried], Carried]:
-            return lambda inner, _: self._done(self._tile(inner, rows, vectors, width))
+            return lambda inner, _: self._tile(inner, rows, vectors, width)
 
         if whole:
             self._loop(scope, 1, (0, whole, self.rows), tile(self.rows))
         if self.m > whole:
             once(scope, 1, 1, str(whole), [], tile(self.m - whole))
+        return []
 
-    def _tile(self, scope: Scope, rows: int, vectors: int, width: int) -> None:
+    def _tile(self, scope: Scope, rows: int, vectors: int, width: int) -> Carried:
         """A tile of the result, in registers over the whole of k."""
         em, wide = scope.scalar, scope.wide
         j, i = Reg(scope.vars[0], "i64"), Reg(scope.vars[1], "i64")
@@ -107,6 +102,7 @@ class _Gemm:
             for v in range(vectors):
                 place = self._move(em, c, r * self.n + v * self.lanes)
                 memory.write(wide, place, sums[r * vectors + v], masks[v])
+        return []
 
     def _at(self, pointer: str, em: Emitter, offset: Reg) -> str:
         return em.op(f"getelementptr {self.ty}, ptr {pointer}, i64 {offset.text}", "ptr").text

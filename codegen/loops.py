@@ -20,10 +20,12 @@ from .plan import Kernel, Leaf, Plan, Root
 from .reduce_loops import Accumulator
 from .scope import Carried, Scope, Val, loop, once
 
+NAME = "kernel"
+
 
 @dataclass(slots=True)
 class KernelCode:
-    """A private function of the module.
+    """A private function of the module, called `NAME` until the module gives it one.
 
     Attributes:
       name, text: the function. pointers: whose buffers it takes, in order. numbers: the 0-d values after them.
@@ -52,7 +54,8 @@ class KernelWriter:
         self.numbers: dict[Value, Val] = {}
         self.allocas: list[str] = []
         self.checks = False
-        em = Emitter(0, fma=fma, contract=contract, context=context)
+        # Names of its own, so that equal kernels have equal texts (and are compiled once).
+        em = Emitter(0, fma=fma, contract=contract, context=Context(decls=context.decls))
         self.top = Scope(None, -1, em, self.schedule.lanes)
         self.ev = Evaluator(plan, self._pointer, self._number, self._status, self.schedule.vector)
         self.ev.order = self.schedule.depth
@@ -77,18 +80,18 @@ class KernelWriter:
         self.allocas.append(f"  {name} = alloca {ty}")
         return name
 
-    def write(self, name: str) -> KernelCode:
+    def write(self) -> KernelCode:
         """The whole function."""
         self.nest(0, self.top)
         params = [f"ptr {p}" for p in self.pointers.values()]
         params += [f"{n.reg.ty} {n.reg.text}" for n in self.numbers.values()]
-        head = f"define private {'i32' if self.checks else 'void'} @{name}({', '.join(params)}) {attributes()} {{"
+        head = f"define private {'i32' if self.checks else 'void'} @{NAME}({', '.join(params)}) {attributes()} {{"
         end = ["  ret void"]
         if self.checks:
             self.allocas += ["  %status = alloca i32", "  store i32 0, ptr %status"]
             end = ["  %failed = load i32, ptr %status", "  ret i32 %failed"]
         text = "\n".join([head, "entry:", *self.allocas, *self.top.scalar.lines, *end, "}"])
-        return KernelCode(name, text, list(self.pointers), list(self.numbers), self.checks, self.schedule)
+        return KernelCode(NAME, text, list(self.pointers), list(self.numbers), self.checks, self.schedule)
 
     # -- loops -------------------------------------------------------------------------------------------------------
 

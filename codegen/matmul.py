@@ -44,13 +44,19 @@ def emit(
     element = "float" if dtype.itemsize == 4 else "double"
     steps = [_batch_steps(shape_of(v)[:-2], batch, prod(shape_of(v)[-2:])) for v in (a, b, out)]
     if gemm.suits(m, n, k, trans_b, dtype.itemsize):
-        name = gemm.function((m, n, k), trans_a, element, scope.scalar.context, functions)
-
-        def call(inner: Scope, places: list[str]) -> None:
-            inner.scalar.raw(f"call void @{name}({', '.join(f'ptr {p}' for p in places)})")
+        call = _own_call(gemm.function((m, n, k), trans_a, element, scope.scalar.context, functions))
     else:
         call = _blas_call(scope, find_blas(), dtype, (m, n, k), (trans_a, trans_b))
     _batches(scope, batch, steps, pointers, element, call)
+
+
+def _own_call(name: str) -> Callable[[Scope, list[str]], None]:
+    """What writes one product by a function of the module."""
+
+    def call(inner: Scope, places: list[str]) -> None:
+        inner.scalar.raw(f"call void @{name}({', '.join(f'ptr {p}' for p in places)})")
+
+    return call
 
 
 def _blas_call(

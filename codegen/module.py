@@ -19,8 +19,8 @@ from .buffers import Memory, assign, bytes_of
 from .emitter import Context, Emitter, Reg
 from .evaluate import Evaluator, dtype_of
 from .host import host
-from .loops import KernelCode, KernelWriter, attributes
-from .plan import Call, Kernel, Plan
+from .loops import NAME, KernelCode, KernelWriter, attributes
+from .plan import Call, Kernel, Plan, is_literal
 from .scope import Scope, Val
 
 
@@ -31,7 +31,7 @@ class Module:
     text: str
     memory: Memory
     symbols: dict[str, int] = field(default_factory=dict)
-    kernels: list[KernelCode] = field(default_factory=list)
+    called: list[tuple[Kernel | Call, KernelCode]] = field(default_factory=list)  # in order
     keep: BlasInfo | None = None
 
 
@@ -48,7 +48,8 @@ class ModuleWriter:
         self.ev = Evaluator(plan, self.pointer, self.number, self._status)
         self.pointers: dict[Value, str] = {}
         self.globals: list[str] = []
-        self.kernels: list[KernelCode] = []
+        self.called: list[tuple[Kernel | Call, KernelCode]] = []
+        self.names: dict[str, str] = {}  # text of a kernel -> its name
         self.functions: dict[str, str] = {}
         self.blas: BlasInfo | None = None
         self.has_status = False
@@ -69,11 +70,14 @@ class ModuleWriter:
         head = f"define i32 @main(ptr %ins, ptr %outs, ptr %scratch) {attributes()} {{"
         main = "\n".join([head, "entry:", *start, *em.lines, *end, "}"])
         text, names = helpers.split(self.context.decls)
-        parts = [*self.globals, text, *self.functions.values(), *(k.text for k in self.kernels), main]
+        parts = [*self.globals, text, *self.functions.values(), *self._kernel_texts(), main]
         symbols = self.blas.symbols() if self.blas else {}
         if names:
             symbols |= helpers.addresses(names, self.context.decls)
-        return Module("\n".join(parts) + "\n", self.memory, symbols, self.kernels, self.blas)
+        return Module("\n".join(parts) + "\n", self.memory, symbols, self.called, self.blas)
+
+    def _kernel_texts(self) -> list[str]:
+        return [text.replace(f"@{NAME}(", f"@{name}(", 1) for text, name in self.names.items()]
 
     # -- operands ----------------------------------------------------------------------------------------------------
 
@@ -102,7 +106,7 @@ class ModuleWriter:
         assert isinstance(v.owner, Op)
         data = np.ascontiguousarray(v.owner.attrs["value"]).tobytes()
         name = f"@const{len(self.globals)}"
-        text = "".join(f"\\{b:02X}" for b in data)
+        text = "\\" + data.hex("\\") if data else ""
         self.globals.append(f'{name} = private unnamed_addr constant [{len(data)} x i8] c"{text}", align 64')
         return name
 
@@ -110,16 +114,33 @@ class ModuleWriter:
         """The register of a 0-d value, computed or loaded where it is first asked for."""
         hit = self.scope.memo.get(v)
         if hit is None:
-            owner = self.plan.owner.get(v)
-            if owner is None:
-                hit = self.ev.define(v, (), self.scope, ())
-            else:
-                em, ty = self.scope.scalar, scalar.MEMORY[dtype_of(v)]
-                align = memory.BYTES[ty]
-                reg = em.op(f"load {ty}, ptr {self.pointer(owner)}, align {align}", ty)
-                hit = Val(scalar.load_as(em, reg), -1)
-            self.scope.memo[v] = hit
+            for x in self._missing(v):  # operands first, so that long chains do not recurse
+                self.scope.memo[x] = self._compute(x)
+            hit = self.scope.memo[v]
         return hit
+
+    def _missing(self, v: Value) -> list[Value]:
+        """The 0-d values that `v` needs and that are not there yet, `v` last, in program order."""
+        todo, seen, out = [v], {v}, []
+        while todo:
+            x = todo.pop()
+            if not x.type.shape and not is_literal(x):
+                if x in self.scope.memo:
+                    continue
+                out.append(x)
+            if x not in self.plan.owner and isinstance(x.owner, Op):
+                fresh = [y for y in x.owner.operands if y not in seen]
+                seen.update(fresh)
+                todo.extend(fresh)
+        return sorted(out, key=lambda x: self.plan.order.get(x.owner, -1))  # type: ignore[arg-type]
+
+    def _compute(self, v: Value) -> Val:
+        owner = self.plan.owner.get(v)
+        if owner is None:
+            return self.ev.define(v, (), self.scope, ())
+        em, ty = self.scope.scalar, scalar.MEMORY[dtype_of(v)]
+        reg = em.op(f"load {ty}, ptr {self.pointer(owner)}, align {memory.BYTES[ty]}", ty)
+        return Val(scalar.load_as(em, reg), -1)
 
     def _status(self) -> str:
         self.has_status = True
@@ -136,12 +157,12 @@ class ModuleWriter:
             self._empty(step)
             return
         writer = KernelWriter(self.plan, step, self.context, self.fma, self.contract)
-        code = writer.write(f"k{len(self.kernels)}")
-        self.kernels.append(code)
-        self.invoke(code)
+        self.invoke(step, writer.write())
 
-    def invoke(self, code: KernelCode) -> None:
-        """The call of a kernel, and the way out when it found a bad index."""
+    def invoke(self, step: Kernel | Call, code: KernelCode) -> None:
+        """The call of a kernel, and the way out when it found a bad index. Equal kernels are one function."""
+        code.name = self.names.setdefault(code.text, f"k{len(self.names)}")
+        self.called.append((step, code))
         args = [f"ptr {self.pointer(v)}" for v in code.pointers]
         for v in code.numbers:
             n = self.number(v)
@@ -185,9 +206,7 @@ class ModuleWriter:
         """A nest without points: reductions give their identity."""
         for r in step.roots:
             if r.reduce and bytes_of(r.target):
-                code = opaque.fill(r, self.context, f"k{len(self.kernels)}")
-                self.kernels.append(code)
-                self.invoke(code)
+                self.invoke(step, opaque.fill(r, self.context))
 
     def call(self, step: Call) -> None:
         """An opaque step."""
@@ -200,9 +219,7 @@ class ModuleWriter:
             self._copy(self.plan.owner[op.operands[0]], op.results[0])
         if not all(access.shape_of(v) == () or bytes_of(v) for v in op.results):
             return
-        code = opaque.write(self.plan, op, self.context, f"k{len(self.kernels)}")
-        self.kernels.append(code)
-        self.invoke(code)
+        self.invoke(step, opaque.write(self.plan, op, self.context))
 
     # -- results -----------------------------------------------------------------------------------------------------
 

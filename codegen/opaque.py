@@ -14,7 +14,7 @@ from . import memory, scalar
 from .access import shape_of
 from .emitter import Context, Emitter, Reg
 from .host import host
-from .loops import KernelCode, attributes
+from .loops import NAME, KernelCode, attributes
 from .nest import vector_bytes
 from .plan import Plan, Root
 from .reduce_loops import identity
@@ -26,11 +26,11 @@ Body = Callable[[Scope, Carried], Carried]
 class _Routine:
     """A function being written; levels are loop depths."""
 
-    def __init__(self, plan: Plan | None, context: Context, name: str, lanes: int = 0) -> None:
-        self.plan, self.name = plan, name
+    def __init__(self, plan: Plan | None, context: Context, lanes: int = 0) -> None:
+        self.plan = plan
         self.pointers: dict[Value, str] = {}
         self.numbers: dict[Value, Reg] = {}
-        self.top = Scope(None, -1, Emitter(0, fma=host().has_fma, context=context), lanes)
+        self.top = Scope(None, -1, Emitter(0, fma=host().has_fma, context=Context(decls=context.decls)), lanes)
         self.lanes = lanes
         self.checks = False
 
@@ -42,9 +42,9 @@ class _Routine:
         params = [f"ptr {p}" for p in self.pointers.values()] + [f"{r.ty} {r.text}" for r in self.numbers.values()]
         start = ["  %status = alloca i32", "  store i32 0, ptr %status"] if self.checks else []
         end = ["  %failed = load i32, ptr %status", "  ret i32 %failed"] if self.checks else ["  ret void"]
-        head = f"define private {'i32' if self.checks else 'void'} @{self.name}({', '.join(params)}) {attributes()} {{"
+        head = f"define private {'i32' if self.checks else 'void'} @{NAME}({', '.join(params)}) {attributes()} {{"
         text = "\n".join([head, "entry:", *start, *self.top.scalar.lines, *end, "}"])
-        return KernelCode(self.name, text, list(self.pointers), list(self.numbers), self.checks)
+        return KernelCode(NAME, text, list(self.pointers), list(self.numbers), self.checks)
 
     # -- pieces ------------------------------------------------------------------------------------------------------
 
@@ -106,20 +106,20 @@ def _lanes(inner: int, v: Value) -> int:
     return lanes if inner >= lanes else 0
 
 
-def write(plan: Plan, op: Op, context: Context, name: str) -> KernelCode:
+def write(plan: Plan, op: Op, context: Context) -> KernelCode:
     """The routine of an opaque op."""
     kind = op.kind.name
     if kind == "scatter_add":
-        return _scatter_add(plan, op, context, name)
+        return _scatter_add(plan, op, context)
     if kind in ("argmax", "argmin"):
-        return _arg_extreme(plan, op, context, name)
-    return _scan(plan, op, context, name)
+        return _arg_extreme(plan, op, context)
+    return _scan(plan, op, context)
 
 
-def fill(root: Root, context: Context, name: str) -> KernelCode:
+def fill(root: Root, context: Context) -> KernelCode:
     """What a reduction of nothing gives: the identity everywhere."""
     v = root.target
-    r = _Routine(None, context, name, _lanes(prod(shape_of(v)), v))
+    r = _Routine(None, context, _lanes(prod(shape_of(v)), v))
     start = identity(root.reduce, v.type.dtype.short)
 
     def body(scope: Scope, i: Reg) -> None:
@@ -130,14 +130,14 @@ def fill(root: Root, context: Context, name: str) -> KernelCode:
     return r.finish()
 
 
-def _scatter_add(plan: Plan, op: Op, context: Context, name: str) -> KernelCode:
+def _scatter_add(plan: Plan, op: Op, context: Context) -> KernelCode:
     """out[b, t, indices[b, i], :] += v[b, t, i, :], in the order of the indices; `out` holds the base already."""
     (base, indices, v), out = op.operands, op.results[0]
     axis, batch = op.attrs["axis"], op.attrs["batch_dims"]
     shape = shape_of(base)
     outer, between, inner = prod(shape[:batch]), prod(shape[batch:axis]), prod(shape[axis + 1 :])
     picks = prod(shape_of(indices)[batch:])
-    r = _Routine(plan, context, name, _lanes(inner, out))
+    r = _Routine(plan, context, _lanes(inner, out))
     r.checks = True
     if indices.type.shape == ():
         r.numbers[indices] = Reg("%index", scalar.element(indices.type.dtype.short))
@@ -176,11 +176,11 @@ def _checked(scope: Scope, index: Reg, bound: int, status: int) -> Reg:
     return em.select(fits, index, 0)
 
 
-def _arg_extreme(plan: Plan, op: Op, context: Context, name: str) -> KernelCode:
+def _arg_extreme(plan: Plan, op: Op, context: Context) -> KernelCode:
     """The first largest (smallest) element along the axis; the first NaN if there is one."""
     x, out = op.operands[0], op.results[0]
     outer, n, inner = _around(shape_of(x), op.attrs["axis"])
-    r = _Routine(plan, context, name, _lanes(inner, x))
+    r = _Routine(plan, context, _lanes(inner, x))
     wide = bool(r.lanes)
     more = "gt" if op.kind.name == "argmax" else "lt"
 
@@ -223,12 +223,12 @@ def _better(em: Emitter, more: str, new: Reg, old: Reg) -> Reg:
     return em.and_(em.compare("u" + more, new, old), em.compare("ord", old, old))
 
 
-def _scan(plan: Plan, op: Op, context: Context, name: str) -> KernelCode:
+def _scan(plan: Plan, op: Op, context: Context) -> KernelCode:
     """cumsum: y[t] = y[t-1] + x[t]. linear_scan: h[t] = a[t] * h[t-1] + v[t]. From either end."""
     out, x = op.results[0], op.operands[-1]
     a = op.operands[0] if op.kind.name == "linear_scan" else None
     outer, n, inner = _around(shape_of(x), op.attrs["axis"])
-    r = _Routine(plan, context, name, _lanes(inner, x))
+    r = _Routine(plan, context, _lanes(inner, x))
     wide, dtype = bool(r.lanes), out.type.dtype.short
     exclusive, reverse = op.attrs.get("exclusive", False), op.attrs["reverse"]
 

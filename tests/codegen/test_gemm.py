@@ -1,0 +1,53 @@
+"""Our own matrix products: every remainder of the register tile, both orders of the left operand, against NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pullback.codegen import gemm
+from pullback.codegen.compile import compile_function
+from pullback.codegen.pipeline import optimise
+
+from .compiled import array, function
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("m", [2, 7, 8, 9, 23, 33])
+@pytest.mark.parametrize("n", [2, 3, 15, 16, 17, 31, 32, 33, 50, 65])
+def test_every_remainder_of_the_tile(m: int, n: int, dtype: str) -> None:
+    for k, turned in ((1, False), (5, True), (40, False), (40, True)):
+        x, y = array((k, m) if turned else (m, k), dtype), array((k, n), dtype, 1)
+        fn = function(lambda b, x, y, t=turned: b.matmul(x, y * 1.0, transpose_a=t, transpose_b=False), [x, y])
+        got = compile_function(optimise(fn)).run([x, y])[0]
+        want = (x.T if turned else x).astype(np.float64) @ y.astype(np.float64)
+        assert np.abs(got - want).max() <= 4 * k * np.finfo(dtype).eps
+
+
+def test_large_and_transposed_products_go_to_blas() -> None:
+    assert gemm.suits(64, 64, 64, False, 4)
+    assert not gemm.suits(64, 64, 64, True, 4)
+    assert not gemm.suits(5000, 5000, 5000, False, 4)
+
+
+def test_equal_products_share_one_function() -> None:
+    def build(b: Any, x: Any, w: Any) -> Any:
+        for _ in range(3):
+            x = b.matmul(x, w, transpose_a=False, transpose_b=False)
+        return x
+
+    exe = compile_function(optimise(function(build, [array((8, 16)), array((16, 16))])))
+    assert exe.llvm.count("define private void @gemm_") == 1
+    assert exe.llvm.count("call void @gemm_") == 3
+
+
+def test_equal_kernels_share_one_function() -> None:
+    def build(b: Any, x: Any, w: Any) -> Any:
+        for _ in range(5):
+            x = b.tanh(b.matmul(x, w, transpose_a=False, transpose_b=False))
+        return x
+
+    exe = compile_function(optimise(function(build, [array((8, 16)), array((16, 16))])))
+    assert exe.llvm.count("define private void @k") == 1
