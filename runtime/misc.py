@@ -54,6 +54,13 @@ def timestamp(name: str | None = None) -> Tensor:
     return as_tensor(time.time(), float64)
 
 
+def identity_n(input: Any, name: str | None = None) -> list[Tensor]:
+    """New tensors of the same values."""
+    from .arithmetic import identity
+
+    return [identity(x) for x in input]
+
+
 def map_fn(fn: Callable[..., Any], elems: Any, dtype: Any = None, parallel_iterations: Any = None,
            back_prop: bool = True, swap_memory: bool = False, infer_shape: bool = True, name: str | None = None,
            fn_output_signature: Any = None) -> Any:  # fmt: skip

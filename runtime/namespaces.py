@@ -37,8 +37,8 @@ reduce_prod reduce_std reduce_sum reduce_variance rint round rsqrt scalar_mul se
 segment_prod segment_sum sigmoid sign sin sinh softmax softplus softsign sqrt square squared_difference subtract tan
 tanh top_k truediv unsorted_segment_max unsorted_segment_mean unsorted_segment_min unsorted_segment_prod
 unsorted_segment_sum xdivy xlog1py xlogy zero_fraction"""
-_LINALG = """adjoint band_part cross diag diag_part eye global_norm l2_normalize matmul matrix_transpose matvec norm
-set_diag tensordot trace"""
+_LINALG = """adjoint band_part cross diag diag_part einsum eye global_norm l2_normalize matmul matrix_transpose matvec
+norm set_diag tensordot trace"""
 _NN = """batch_normalization bias_add crelu dropout elu embedding_lookup gelu in_top_k l2_loss l2_normalize leaky_relu
 log_poisson_loss log_softmax moments relu relu6 selu sigmoid sigmoid_cross_entropy_with_logits silu softmax
 softmax_cross_entropy_with_logits softplus softsign sparse_softmax_cross_entropy_with_logits swish tanh top_k

@@ -59,6 +59,7 @@ from .misc import (
     foldl,
     foldr,
     get_static_value,
+    identity_n,
     is_symbolic_tensor,
     map_fn,
     name_scope,
@@ -70,6 +71,7 @@ from .module import Module
 from .ops_clip import clip_by_average_norm, clip_by_global_norm, clip_by_norm, global_norm
 from .ops_complex import angle, complex, conj, imag, real
 from .ops_create import eye, fill, lin_space, linspace, ones, ones_like, range, zeros, zeros_like
+from .ops_einsum import einsum
 from .ops_index import (
     boolean_mask,
     embedding_lookup,
@@ -320,6 +322,7 @@ __all__ = [
     "dropout",
     "dynamic_partition",
     "dynamic_stitch",
+    "einsum",
     "elu",
     "embedding_lookup",
     "enable_eager_execution",
@@ -352,6 +355,7 @@ __all__ = [
     "greater_equal",
     "histogram_fixed_width",
     "identity",
+    "identity_n",
     "imag",
     "in_top_k",
     "int8",

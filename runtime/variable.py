@@ -316,6 +316,22 @@ class Variable(Operators):
         self._store(new)
         return Assigned(self._origin)
 
+    def sparse_read(self, indices: Any, name: str | None = None) -> Tensor:
+        """The rows at `indices`."""
+        from .ops_index import gather
+
+        return gather(self, indices)
+
+    def gather_nd(self, indices: Any, name: str | None = None) -> Tensor:
+        """The elements at index vectors."""
+        from .ops_index import gather_nd
+
+        return gather_nd(self, indices)
+
+    def is_initialized(self, name: str | None = None) -> Tensor:
+        """True: a Variable has a value from the start."""
+        return as_tensor(True)
+
     # ------------------------------------------------------------ Python
     def __repr__(self) -> str:
         return printing.variable_repr(self)

@@ -80,3 +80,36 @@ def test_creation() -> None:
     ):
         with pytest.raises(pb.errors.InvalidArgumentError):
             f()
+
+
+@pytest.mark.parametrize(
+    ("equation", "shapes"),
+    [
+        ("ij,jk->ik", [(2, 3), (3, 4)]),
+        ("bij,bjk->bik", [(2, 3, 4), (2, 4, 5)]),
+        ("ij,jk", [(2, 3), (3, 4)]),
+        ("ii->i", [(3, 3)]),
+        ("ii", [(3, 3)]),
+        ("ij->ji", [(2, 3)]),
+        ("ijk->k", [(2, 3, 4)]),
+        ("i,j->ij", [(2,), (3,)]),
+        ("i,i->", [(3,), (3,)]),
+        ("...ij,jk->...ik", [(2, 5, 3, 4), (4, 2)]),
+        ("i,ij,j->", [(2,), (2, 3), (3,)]),
+        ("abc,cd,de->eab", [(2, 3, 4), (4, 2), (2, 3)]),
+        ("ij,ij->ij", [(2, 3), (2, 3)]),
+        ("ijk,il->jl", [(2, 3, 4), (2, 5)]),
+    ],
+)
+def test_einsum(equation: str, shapes: list[tuple[int, ...]]) -> None:
+    arrays = [R.normal(size=s) for s in shapes]
+    close(pb.einsum(equation, *arrays), np.einsum(equation, *arrays), rtol=1e-10, atol=1e-12)
+    check_gradient(lambda *ts: pb.einsum(equation, *ts), *arrays, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("equation", ["ij", "ij,jk->im", "ij,kj->ikk", "i,j->ij"])
+def test_einsum_refused(equation: str) -> None:
+    with pytest.raises(ValueError, match=r"einsum.*test_ops_linalg\.py"):
+        pb.einsum(equation, np.ones((2, 3)), np.ones((3, 4)))
+    with pytest.raises(pb.errors.InvalidArgumentError, match="sizes 3 and 2"):
+        pb.einsum("ij,jk->ik", np.ones((2, 3)), np.ones((2, 3)))
