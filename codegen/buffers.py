@@ -74,9 +74,11 @@ class _Assigner:
                 self.reads.setdefault(o, []).append(self.end)
 
     def last_read(self, v: Value) -> int:
+        """The last step that reads a buffer; -1 if none does."""
         return max(self.reads.get(v, [-1]))
 
     def run(self) -> Memory:
+        """Places for everything."""
         for k, p in enumerate(self.plan.fn.params):
             self.memory.places[p] = Place("in", k)
         results = self._results()

@@ -83,6 +83,7 @@ class _Planner:
     # -- building ----------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
+        """Goes through the program once."""
         for p in self.plan.fn.params:
             self.plan.owner[p] = p
             self.need[p] = 0
@@ -90,6 +91,7 @@ class _Planner:
             self.visit(op)
 
     def visit(self, op: Op) -> None:
+        """Decides about one op."""
         f = access.form(op)
         if f == access.RETURN:
             return
@@ -106,6 +108,7 @@ class _Planner:
             self.inline(op)
 
     def inline(self, op: Op) -> None:
+        """An op that is written where it is needed, unless its value must have a buffer."""
         v = op.results[0]
         need, below, depth = 0, {v}, 0
         for x in op.operands:
@@ -134,6 +137,7 @@ class _Planner:
             self.need[op.results[0]] = self.need[made]
 
     def call(self, op: Op) -> None:
+        """An op that is a step of its own."""
         special.check(op)
         inputs = special.inputs(op)
         step = Call(len(self.steps), op=op, inputs=inputs)
@@ -183,6 +187,7 @@ class _Planner:
         return True
 
     def join(self, kernel: Kernel, root: Root, reads: Walk) -> None:
+        """Adds a root to a kernel; whatever comes after the kernel now comes after what the root needs, too."""
         deps = 0
         for leaf in reads.leaves:
             deps |= self.closure(self.need[leaf.owner])

@@ -38,6 +38,7 @@ class _Gemm:
         self.top = Scope(None, -1, Emitter(0, fma=host().has_fma, context=context), self.lanes)
 
     def write(self, name: str) -> str:
+        """The whole function."""
         step = 2 * self.lanes
         whole = self.n - self.n % step
 

@@ -35,10 +35,12 @@ class _Routine:
         self.checks = False
 
     def pointer(self, v: Value) -> str:
+        """The parameter that points to a buffer."""
         owner = v if self.plan is None else self.plan.owner[v]
         return self.pointers.setdefault(owner, f"%b{len(self.pointers)}")
 
     def finish(self) -> KernelCode:
+        """The whole function."""
         params = [f"ptr {p}" for p in self.pointers.values()] + [f"{r.ty} {r.text}" for r in self.numbers.values()]
         start = ["  %status = alloca i32", "  store i32 0, ptr %status"] if self.checks else []
         end = ["  %failed = load i32, ptr %status", "  ret i32 %failed"] if self.checks else ["  ret void"]

@@ -86,24 +86,48 @@ def loop(
       body: writes the body into the scope it is given; from the values carried in to those carried on.
       sure: whether at least one trip is certain; else a test comes first.
     """
-    low, high, step = bounds
     name, out = scope.scalar.new_label("loop"), scope.scalar.new_label("done")
     inner = Scope(scope, depth, scope.scalar.fork(0, block=name), scope.wide.lanes, scope.mask)
-    i = inner.scalar.fresh()
-    inner.vars[level] = i
+    inner.vars[level] = inner.scalar.fresh()
     phis = [Reg(inner.scalar.fresh(), init.ty) for init, _ in carried]
     ends = body(inner, list(phis))
-    em, before = scope.scalar, scope.scalar.block
+    before = scope.scalar.block
+    _enter(scope, bounds, (name, out), sure)
+    _paste(scope, inner, inner.vars[level], bounds, (name, out, before), list(zip(phis, carried, ends, strict=True)))
     if sure:
-        em.raw(f"br label %{name}")
-    else:
-        more = em.compare("slt", Reg(low, "i64"), Reg(high, "i64"))
-        em.raw(f"br i1 {more.text}, label %{name}, label %{out}")
+        return ends
     latch = inner.scalar.block
+    return [
+        scope.emitter(wide).phi(init.ty, (init, before), (end, latch))
+        for (init, wide), end in zip(carried, ends, strict=True)
+    ]
+
+
+def _enter(scope: Scope, bounds: tuple[str, str, int], labels: tuple[str, str], sure: bool) -> None:
+    """The branch into the loop, or past it where there may be no trip."""
+    em = scope.scalar
+    if sure:
+        em.raw(f"br label %{labels[0]}")
+    else:
+        more = em.compare("slt", Reg(bounds[0], "i64"), Reg(bounds[1], "i64"))
+        em.raw(f"br i1 {more.text}, label %{labels[0]}, label %{labels[1]}")
+
+
+def _paste(
+    scope: Scope,
+    inner: Scope,
+    i: str,
+    bounds: tuple[str, str, int],
+    labels: tuple[str, str, str],
+    carried: list[tuple[Reg, tuple[Reg, bool], Reg]],
+) -> None:
+    """The complete loop: phis, the body's instructions, the step and the branch back."""
+    (low, high, step), (name, out, before) = bounds, labels
+    em, latch = scope.scalar, inner.scalar.block
+    following = em.fresh()
     em.label(name)
-    following = inner.scalar.fresh()
     em.raw(f"{i} = phi i64 [{low}, %{before}], [{following}, %{latch}]")
-    for phi, (init, wide), end in zip(phis, carried, ends, strict=True):
+    for phi, (init, wide), end in carried:
         ty = scope.emitter(wide).ty(init.ty)
         em.raw(f"{phi.text} = phi {ty} [{init.text}, %{before}], [{end.text}, %{latch}]")
     em.lines.extend(inner.scalar.lines)
@@ -112,12 +136,6 @@ def loop(
     again = em.compare("slt", Reg(following, "i64"), Reg(high, "i64"))
     em.raw(f"br i1 {again.text}, label %{name}, label %{out}")
     em.label(out)
-    if sure:
-        return ends
-    results = []
-    for (init, wide), end in zip(carried, ends, strict=True):
-        results.append(scope.emitter(wide).phi(init.ty, (init, before), (end, latch)))
-    return results
 
 
 def once(
