@@ -522,8 +522,8 @@ done:
                      drop_gil=gil)
     f, x = make(compile_module(kernel), spec), Tensor([1])
     timer = threading.Timer(0.02, _thread.interrupt_main)
-    timer.start()
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        timer.start()
         while True:
             f(x)
     timer.join()

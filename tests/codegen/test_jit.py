@@ -245,8 +245,8 @@ def test_ctrl_c_during_compiles_leaves_a_usable_process() -> None:
     """Interrupt the main thread at many moments; each time everything must work on, in other threads too."""
     for delay in range(12):
         stop = threading.Timer(0.001 + delay * 0.0013, _thread.interrupt_main)
-        stop.start()
         with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+            stop.start()                                      # inside: a short timer can fire before start() returns
             while True:
                 jit.compile_module(module(delay))
         stop.join()
