@@ -127,6 +127,9 @@ class _Loop:
     def _store(self, v: Value, size: DimLike) -> Value:
         """Writes the value into the slot of its trip of an array; gives the array after the loop."""
         shape = (size, *v.type.shape)
+        stored = self._stored(v, TensorType(v.type.dtype, shape))
+        if stored is not None:
+            return stored
 
         def empty(b: IRBuilder) -> Value:
             value: Value = b.full(shape, 0, v.type.dtype).value
@@ -139,6 +142,20 @@ class _Loop:
         k = self.region.body.params[0]
         stored = b.update(b.expr(param), row, b.expr(k), starts=starts, strides=(1,) * len(shape))
         return add_result(self.op, param.type, [stored.value])
+
+    def _stored(self, v: Value, type: TensorType) -> Value | None:
+        """The array after the loop into which an earlier derivative stores the value already, if one does."""
+        for c in carried(self.op):
+            op = c.given.owner
+            if not isinstance(op, Op) or op.kind.name != "update" or c.param.type != type:
+                continue
+            base, row, *at = op.operands
+            where = {"starts": (None, *(0,) * v.type.rank), "strides": (1,) * type.rank}
+            if base is c.param and at == [self.region.body.params[0]] and op.attrs == where:
+                source = row.owner
+                if isinstance(source, Op) and source.kind.name == "reshape" and source.operands[0] is v:
+                    return c.result
+        return None
 
     def _load(self, saved: Value, v: Value, front: IRBuilder) -> Value:
         starts, sizes = (None, *(0,) * v.type.rank), (1, *v.type.shape)

@@ -87,7 +87,7 @@ class Simplifier(IRBuilder):
 
     def __init__(self, block: Block) -> None:
         super().__init__(block)
-        self._splats: dict[int, Array | None] = {}
+        self._splats: dict[Any, Array | None] = {}  # by op, which so stays alive: ids would be used again
 
     def emit(
         self, op: OpDef, operands: Sequence[Value], attrs: Attrs | None = None, regions: Sequence[Block] = ()
@@ -165,7 +165,7 @@ class Simplifier(IRBuilder):
         array = constant(v)
         if array is None or array.size == 0 or array.dtype == object:
             return None
-        key = id(v.owner)
+        key = v.owner
         if key not in self._splats:
             self._splats[key] = array.reshape(-1)[:1].reshape(()) if uniform(array) else None
         return self._splats[key]

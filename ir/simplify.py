@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import ops as _ops  # noqa: F401  fills the op table, which the rules refer to
 from . import rules_math, rules_shape
+from .control_rules import simple_regions
 from .dce import dce
 from .graph import Block, Function, Op, Value
 from .rewrite import keep_name
@@ -24,14 +25,16 @@ def canon(fn: Function) -> Function:
 
 
 def _ops_into(s: Simplifier, block: Block, mapping: dict[Value, Value]) -> None:
-    for op in block.ops:
-        regions = [_region(s, r, mapping) for r in op.regions]
+    for old in block.ops:
+        op, regions = old, []
+        if old.regions:
+            op, regions = simple_regions(old, mapping, lambda o: [_region(s, r, mapping) for r in o.regions])
         s.loc = op.loc
         results = s.emit(op.kind, [mapping[v] for v in op.operands], dict(op.attrs), regions)
-        for old, new in zip(op.results, results, strict=True):
-            mapping[old] = new
+        for before, new in zip(op.results, results, strict=True):
+            mapping[before] = new
             if isinstance(new.owner, Op):
-                keep_name(new, old)
+                keep_name(new, before)
 
 
 def _region(s: Simplifier, region: Block, mapping: dict[Value, Value]) -> Block:
