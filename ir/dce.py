@@ -1,8 +1,8 @@
 """Dead code elimination: ops that have no effect and whose results nobody uses go, in regions as well.
 
-Liveness goes from what must be kept (the function's results, effects) backwards along definitions, each value once. What
-loops carry and branches give is live value by value: a carried value that only feeds itself goes, with its operand,
-parameters and result.
+Liveness goes from what must be kept (the function's results, effects) backwards along definitions, each value once.
+What loops carry and branches give is live value by value: a carried value that only feeds itself goes, with its
+operand, parameters and result.
 """
 
 from __future__ import annotations

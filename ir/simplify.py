@@ -26,7 +26,8 @@ def canon(fn: Function) -> Function:
 
 def _ops_into(s: Simplifier, block: Block, mapping: dict[Value, Value]) -> None:
     for old in block.ops:
-        op, regions = old, []
+        op = old
+        regions: list[Block] = []
         if old.regions:
             op, regions = simple_regions(old, mapping, lambda o: [_region(s, r, mapping) for r in o.regions])
         s.loc = op.loc
