@@ -83,6 +83,8 @@ def _ready(array: Array, param: ParamSpec, position: int) -> Array:
     """The array itself, or a C-contiguous aligned copy of it."""
     if param.kind == "float":
         array = np.asarray(array, param.dtype)
+    elif isinstance(array, np.generic):  # what NumPy's ufuncs make of 0-d arrays
+        array = np.asarray(array)
     if not isinstance(array, np.ndarray) or array.dtype != param.dtype or array.shape != param.shape:
         found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
         raise TypeError(f"input {position} is {found}, compiled for {param.dtype} {param.shape}")

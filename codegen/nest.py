@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from . import access
 from .host import host
-from .index_map import ZERO, At, Index, Var, atom, levels_of, substitute
+from .index_map import ZERO, At, Index, Var, atom, divide, levels_of, substitute
 from .plan import Kernel, Leaf, Root, Walk
 
 CHAIN = 256  # additions in f32 per lane before the sum goes to f64: 4096 elements of 16 lanes
@@ -91,8 +91,10 @@ def _collapse(roots: list[Root], extents: dict[int, int], reads: Walk) -> tuple[
             continue
         # Positions with i_a = 0 and i_b running over both extents are the same addresses; b keeps the name.
         extents[b] *= extents.pop(a)
+        # The maps of a walk need indices within their dimensions: there the two stay apart, and meet in the addresses.
         to = {a: ZERO, b: atom(Var(b, extents[b]))}
-        roots = [replace(r, at=_each(r.at, to), out=_each(r.out, to), axes=r.axes - {a}) for r in roots]
+        apart = dict(zip((a, b), divide(to[b], n), strict=True))
+        roots = [replace(r, at=_each(r.at, apart), out=_each(r.out, to), axes=r.axes - {a}) for r in roots]
         leaves = {Leaf(leaf.owner, substitute(leaf.position, to)): None for leaf in reads.leaves}
         reads = Walk(leaves, reads.scalars, reads.visits)
     return roots, extents, reads

@@ -33,6 +33,11 @@ def test_strided_and_misaligned_inputs_are_copied() -> None:
     np.testing.assert_array_equal(call.run([odd])[0], [[1, 4, 9], [16, 25, 36]])
 
 
+def test_scalars_that_ufuncs_made_are_inputs() -> None:
+    call = DirectCall(square(1), square_spec(()))
+    np.testing.assert_array_equal(call.run_flat([np.float32(3)])[0], 9)  # type: ignore[list-item]
+
+
 def test_wrong_inputs_are_named() -> None:
     call = DirectCall(square(4), square_spec((4,)))
     with pytest.raises(TypeError, match="input 0 is float64"):

@@ -187,3 +187,22 @@ def test_casts_between_all_dtypes_in_one_kernel() -> None:
     for source in DTYPES:
         x = array((21,), source) if source != "bool" else array((21,), "bool")
         check(lambda b, x: [b.cast(x, dtype=as_dtype(d)) for d in DTYPES], x)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 1, 3), (3, 5, 7), (40, 17)])
+def test_collapsed_loops_under_maps_that_split_dimensions(shape: tuple[int, ...]) -> None:
+    """The gradient of a tile: sums over copies, read through reshapes which see the indices that were collapsed."""
+    multiples = tuple(k % 2 + 2 for k in range(len(shape)))
+    spread = tuple(d for m, s in zip(multiples, shape, strict=True) for d in (m, s))
+    x, x64 = array(shape), array(shape, "float64")
+
+    def build(b: Any, x: Any) -> Any:
+        copies = b.tile(x, multiples=multiples)
+        split = b.reshape(copies + copies, shape=spread)
+        flipped = b.reverse(b.reshape(x, shape=(1, *shape)), axes=tuple(range(1, len(shape) + 1)))
+        apart = b.reshape(flipped, shape=(*shape[:-1], 1, shape[-1]))
+        first = b.reduce_sum(split, axes=tuple(range(0, len(spread), 2)), keepdims=False)
+        return [first, apart * apart]
+
+    check(build, x, tolerance=1e-5)
+    check(build, x64, tolerance=1e-12)
