@@ -29,6 +29,7 @@ from .control_state import (
     describe,
     find_places,
     is_number,
+    managed,
     placeholder,
     restore,
     same,
@@ -234,7 +235,7 @@ class If:
             return not self.test
         self.first.close()
         self.ends: list[Values] = [dict(here) | snapshot(self.places)]
-        restore(self.places, self.start)
+        restore(managed(self.places, self.start, self.ends[0]), self.start)
         self.values, self.load = dict(self.before), True
         if self.guard is not None:
             self.values[self.guard] = True  # this branch is for when the flag is set
@@ -247,12 +248,13 @@ class If:
             return False
         self.second.close()
         self.ends.append(dict(here) | snapshot(self.places))
-        names = [*self.needed, *(p.key for p in self.places)]
+        places = managed(self.places, self.start, *self.ends)
+        names = [*self.needed, *(p.key for p in places)]
         merge = Merge((self.first, self.second))
         merged = {n: merge.value(n, *(end.get(n, UNDEFINED) for end in self.ends)) for n in names}
         outs = make_if(self.test, (self.first, self.second), merge)
         self.values = {n: fill(v, outs) for n, v in merged.items()}
-        restore(self.places, {p.key: self.values[p.key] for p in self.places})
+        restore(places, self.values)
         return True
 
 

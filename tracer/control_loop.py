@@ -22,7 +22,7 @@ from .control_carry import Carried, LoopState
 from .control_expr import and_values
 from .control_iter import Counted, counted
 from .control_region import Region, current_trace
-from .control_state import UNDEFINED, PlaceKey, Values, find_places, restore, snapshot
+from .control_state import UNDEFINED, PlaceKey, Values, find_places, managed, restore, snapshot
 from .control_test import condition
 from .symbolic import SymbolicTensor
 from .trace import Trace
@@ -74,7 +74,9 @@ class Driver:
         """Ends the body. False when it has to be traced again."""
         end = dict(here) | snapshot(self.places)
         body.close()
-        return self.state.leave(body, end)
+        outside = {p.key for p in self.places} - {p.key for p in managed(self.places, self.start, end)}
+        self.changed = {k: end[k] for k in outside}
+        return self.state.leave(body, end | {k: self.start[k] for k in outside})
 
     def conclude(self, carried: Carried, outs: Sequence[Tensor]) -> None:
         """Sets what the variables are after the loop."""
@@ -86,7 +88,7 @@ class Driver:
         for state, t in zip(states, outs[carried.n_state :], strict=True):
             state.current, state.assigned = trace.value_of(t), True
         results = self.state.results(carried, outs)
-        self.values = {n: v for n, v in self.start.items() if n not in self.head} | results
+        self.values = {n: v for n, v in self.start.items() if n not in self.head} | results | self.changed
         restore(self.places, {p.key: self.values[p.key] for p in self.places})
         self.load = True
 

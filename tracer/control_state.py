@@ -191,6 +191,16 @@ def restore(places: Sequence[Place], values: Mapping[str, Any]) -> None:
             p.set(values[p.key])
 
 
+def holds_tensor(value: Any) -> bool:
+    """Whether a tensor is among the leaves."""
+    return any(isinstance(x, Tensor) for x in taken_apart(value)[1])
+
+
+def managed(places: Sequence[Place], start: Values, *ends: Values) -> list[Place]:
+    """The places in which tensors are, or come to be. Others changed as Python changes them, once, while tracing."""
+    return [p for p in places if any(holds_tensor(v[p.key]) for v in (start, *ends))]
+
+
 def unchanged(x: Any, y: Any) -> bool:
     """Whether a value consists of the same objects as another one."""
     if x is y:
