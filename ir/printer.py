@@ -262,6 +262,6 @@ _COLOURS = re.compile(
 _ANSI = {"comment": 90, "string": 32, "func": 35, "value": 36, "keyword": 34, "type": 33, "number": 32}
 
 
-def highlight(text: str) -> str:
-    """IR text with ANSI colours, for a terminal."""
-    return _COLOURS.sub(lambda m: f"\x1b[{_ANSI[m.lastgroup or '']}m{m[0]}\x1b[0m", text)
+def highlight(text: str, parts: re.Pattern[str] = _COLOURS) -> str:
+    """IR text with ANSI colours, for a terminal; another language's text with a pattern whose groups have our names."""
+    return parts.sub(lambda m: f"\x1b[{_ANSI[m.lastgroup or '']}m{m[0]}\x1b[0m", text)

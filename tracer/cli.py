@@ -9,10 +9,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn, TextIO
 
-from .load import CommandError, first_line, load_function
+from .load import CommandError, below_here, first_line, load_function
 
 _STAGES = ("trace", "opt", "grad", "kernels", "llvm", "asm")
 
@@ -28,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     """All commands and options."""
     parser = _Parser(prog="pullback", description="A differentiating compiler for Python.")
     parser.add_argument("--version", action="store_true", help="print the version and stop")
-    commands = parser.add_subparsers(dest="command", parser_class=_Parser, metavar="{dump,opt,doctor}")
+    commands = parser.add_subparsers(dest="command", parser_class=_Parser, metavar="COMMAND", title="commands")
 
     dump = commands.add_parser("dump", help="show a function at a stage of compilation")
     dump.add_argument("function", metavar="FILE.py:fn", help="a Python file and a function in it")
@@ -111,12 +112,20 @@ def _dump(args: argparse.Namespace, color: bool) -> str:
     function = load_function(args.function)
     grad: Any = args.grad if args.grad is None or len(args.grad) > 1 else args.grad[0]
     try:
-        text = inspect_function(function, given, named, args.stage, grad, color)
+        with warnings.catch_warnings(record=True) as told:  # wrong input gives one line: warnings only beside a result
+            text = inspect_function(function, given, named, args.stage, grad, color)
     except KeyboardInterrupt:
         raise
     except BaseException as e:
         raise CommandError(f"{args.function}: {first_line(e)}") from None
-    return text if text.endswith("\n") else text + "\n"
+    for w in told:
+        print(f"pullback: {below_here(w.filename)}:{w.lineno}: {w.message}", file=sys.stderr)
+    return _short_places(text if text.endswith("\n") else text + "\n")
+
+
+def _short_places(text: str) -> str:
+    """Comments that name a file below the current folder without that folder."""
+    return text.replace(f"# {os.getcwd().rstrip(os.sep)}{os.sep}", "# ")
 
 
 def _opt(args: argparse.Namespace, color: bool) -> str:

@@ -6,6 +6,7 @@ grad     the function's gradient, simplified   kernels, llvm, asm   what the cod
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,21 @@ if TYPE_CHECKING:
 
 STAGES = ("trace", "opt", "grad", "kernels", "llvm", "asm")
 
+_LLVM = re.compile(
+    r"""(?P<comment>;[^\n]*)|(?P<string>"[^"\n]*")|(?P<func>@[\w.$]+)|(?P<value>%[\w.]+)
+      | (?P<keyword>\b(?:define|declare|call|br|ret|phi|label|load|store|select|getelementptr)\b|^[\w.]+:)
+      | (?P<type><\d+\ x\ \w+>|\b(?:i\d+|half|float|double|ptr|void)\b)
+      | (?P<number>(?<![\w.])-?(?:0x[0-9A-Fa-f]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?)\b)
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+_ASSEMBLY = re.compile(
+    r"""(?P<comment>(?:\#\#?|//|;)\ [^\n]*)|(?P<string>"[^"\n]*")|(?P<func>^[\w.$@]+:)|(?P<value>%\w+)
+      | (?P<type>^\s+\.\w+)|(?P<keyword>^\s+\w+)|(?P<number>(?<![\w.])[$\#]?-?(?:0x[0-9a-f]+|\d+)\b)
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+
 
 def inspect_function(
     function: CompiledFunction, args: Sequence[Any], kwargs: Mapping[str, Any], stage: str, grad: Any, color: bool
@@ -50,18 +66,18 @@ def inspect_concrete(concrete: ConcreteFunction, stage: str, grad: Any = None, c
     if stage == "grad":
         fn = dce(cse(canon(inline(fn))))
     if stage in ("trace", "grad"):
-        return _ir_text(fn, color)
-    if stage == "opt":
-        return _ir_text(optimised(fn), color)
-    return _code(fn, {} if grad is not None else concrete.plain.op.donate, stage)
+        text, parts = print_function(fn), None
+    elif stage == "opt":
+        text, parts = print_function(optimised(fn)), None
+    else:
+        text, parts = _code(fn, {} if grad is not None else concrete.plain.op.donate, stage)
+    if not color:
+        return text
+    return highlight(text) if parts is None else highlight(text, parts)
 
 
-def _ir_text(fn: Function, color: bool) -> str:
-    text = print_function(fn)
-    return highlight(text) if color else text
-
-
-def _code(fn: Function, donate: Mapping[int, int], stage: str) -> str:
+def _code(fn: Function, donate: Mapping[int, int], stage: str) -> tuple[str, re.Pattern[str] | None]:
+    """What the code generator makes, and the pattern of its parts when it is not written like the IR."""
     if not fn.is_static:
         sizes = sorted({s for t in fn.param_types for d in t.shape if isinstance(d, Dim) for s in d.symbols})
         raise ValueError(
@@ -69,11 +85,11 @@ def _code(fn: Function, donate: Mapping[int, int], stage: str) -> str:
         )
     made: Any = executable(fn, (), donate)
     if isinstance(made, Interpreted):
-        return f"# no machine code: {made.why}\n# the interpreter runs this function\n{print_function(made.fn)}"
-    code = made.code
+        why = f"# no machine code: {made.why}\n# the interpreter runs this function\n"
+        return why + print_function(made.fn), None
     if stage == "kernels":
-        return str(code.kernels)
-    return str(code.llvm if stage == "llvm" else code.asm())
+        return str(made.code.kernels), None
+    return (str(made.code.llvm), _LLVM) if stage == "llvm" else (str(made.code.asm()), _ASSEMBLY)
 
 
 def wrt_numbers(fn: Function, concrete: ConcreteFunction, grad: Any) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sys
 import traceback
 from types import ModuleType
@@ -17,13 +18,21 @@ class CommandError(Exception):
     """Wrong input on the command line; the text is the one line that the user sees."""
 
 
+def below_here(file: str) -> str:
+    """A file's name without the current folder, when it is in there."""
+    return file.removeprefix(os.getcwd().rstrip(os.sep) + os.sep)
+
+
 def first_line(e: BaseException, with_type: bool = True) -> str:
     """An error as one line, with the line of the user's file where it happened."""
     text = next((part.strip() for part in str(e).splitlines() if part.strip()), "")
+    text = re.sub(rf" \[{re.escape(os.path.basename(sys.argv[0]))}:\d+\]$", "", text)  # the command is no place to look
     frames = [
-        f for f in traceback.extract_tb(e.__traceback__) if not is_ours(f.filename) and os.path.isfile(f.filename)
+        f
+        for f in traceback.extract_tb(e.__traceback__)
+        if not is_ours(f.filename) and os.path.isfile(f.filename) and f.filename != sys.argv[0]
     ]
-    here = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    here = f"{below_here(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
     where = f" ({here})" if here and with_type and os.path.basename(here) not in text else ""
     return (f"{type(e).__name__}: {text}" if with_type else text) + where
 

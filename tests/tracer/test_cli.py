@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,11 @@ def flow(x):
 
 def crash(x):
     raise RuntimeError("first\\nsecond")
+
+def watches(x):
+    with pb.GradientTape() as tape:
+        tape.watch(x)
+    return x
 
 number = 3
 if __name__ == "__main__":
@@ -209,6 +215,36 @@ def test_colours(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert "\x1b" not in plain
     assert main([*argv, "--color", "always"]) == 0
     assert "\x1b[" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stage", ["opt", "kernels", "llvm", "asm"])
+def test_colours_at_every_stage_change_nothing_else(
+    folder: Path, stage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["dump", f"{M}:loss", "--args", "f32[20], f32", "--stage", stage]
+    assert main([*argv, "--color", "never"]) == 0
+    plain = capsys.readouterr().out
+    assert main([*argv, "--color", "always"]) == 0
+    coloured = capsys.readouterr().out
+    assert "\x1b[" in coloured
+    assert re.sub(r"\x1b\[\d+m", "", coloured) == plain
+
+
+def test_files_in_the_current_folder_are_named_from_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dump", f"{M}:loss", "--args", "f32[2], f32"]) == 0
+    assert f"# {M}:6" in capsys.readouterr().out
+
+
+def test_warnings_are_one_line_beside_a_result_and_left_out_beside_an_error(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["dump", f"{M}:watches", "--args", "i32[2]"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("func @watches")
+    assert err.count("\n") == 1
+    assert err.startswith(f"pullback: {M}:29: The dtype of the watched tensor must be floating")
+    assert main(["dump", f"{M}:watches", "--args", "i32[2], y=1.0"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_as_a_command_in_a_closed_pipe(folder: Path) -> None:
