@@ -103,7 +103,7 @@ def stage(name: str) -> str:
         sys.path.remove(str(HERE))
     x = pb.constant(np.linspace(-1, 1, 1000, dtype=np.float32))
     text = loss.inspect(x, pb.constant(2.0), stage=name, grad="x" if name == "grad" else None, color=False)
-    text = text.replace(str(HERE) + "/", "")
+    text = text.replace(str(HERE.parent) + "/", "")  # as the command prints it in the root
     lines = text.rstrip("\n").split("\n")
     if name == "asm":  # instructions and labels; the tables of constants say nothing to a reader
         lines = [x for x in lines if not x.startswith("\t.") and not x.startswith(".LCPI")]
