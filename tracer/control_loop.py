@@ -198,10 +198,9 @@ class While(Driver):
     """
 
     def __init__(
-        self, head: Sequence[str], after: Sequence[str], flag: str | None, binds: bool, places: Sequence[PlaceKey]
+        self, head: Sequence[str], after: Sequence[str], flag: str | None, places: Sequence[PlaceKey]
     ) -> None:
         super().__init__(head, after, flag, places)
-        self.binds = binds  # the condition assigns variables (by `:=`) that the body may use
         self.phase = "python"
         self.scratch: Region | None = None
 
@@ -227,8 +226,7 @@ class While(Driver):
                 self._no("a pb.Variable is assigned in the condition of a `while` that a tensor controls")
             self.phase = "body"
             return False
-        if self.dry is not None:
-            self.dry.close()
+        self.dry.close()
         self.values, self.load = {}, False
         self.phase = "end"
         return True
@@ -292,7 +290,7 @@ class While(Driver):
     def _begin_body(self) -> bool:
         self.body = Region(self.trace)
         self.enter(self.body)
-        self.dry = None if self.binds else Region(self.trace).open()
+        self.dry = Region(self.trace).open()  # the condition is evaluated here again, for nothing
         return True
 
     def _after_body(self, here: Mapping[str, Any]) -> bool:

@@ -24,6 +24,7 @@ from . import scopes
 from .arguments import is_tensor_item, key_of, skeleton, type_of_leaf
 from .build import Pattern, build
 from .concrete import ConcreteFunction
+from .control import entry
 from .entry import EntryChain
 from .explain import History
 from .input_signature import InputSignature
@@ -52,12 +53,18 @@ class Function(NativeCallable):
         reduce_retracing: bool = False,
         name: str | None = None,
         skip: int = 0,
+        autograph: bool = True,
     ) -> None:
         if not callable(python_function):
             raise TypeError(f"pb.function takes a callable, found {python_function!r}")
         self.python_function = python_function
         self._ir_name = name or name_of(python_function)
-        self._options = {"input_signature": input_signature, "reduce_retracing": reduce_retracing}
+        self._traced = entry(python_function) if autograph else python_function
+        self._options = {
+            "input_signature": input_signature,
+            "reduce_retracing": reduce_retracing,
+            "autograph": autograph,
+        }
         self._signature = Signature(python_function, self._ir_name, skip)
         # the declared types of a method leave `self` out: they belong to the functions of its instances
         self._unbound = input_signature is not None and not skip and self._signature.names[:1] == ["self"]
@@ -123,7 +130,7 @@ class Function(NativeCallable):
     def _make(self, key: Key, bones: Key, values: tuple[Any, ...], leaves: Sequence[Any]) -> ConcreteFunction:
         patterns, generalised = self._choose_patterns(key, bones)
         line = user_location()
-        concrete = build(self._python, self._ir_name, self._signature, values, leaves, patterns, self._may_create)
+        concrete = build(self._traced, self._ir_name, self._signature, values, leaves, patterns, self._may_create)
         self._may_create = False
         record = self._history.add(line, values, self._signature.names, generalised)
         concrete.line, concrete.reason = line, record.reason
@@ -357,7 +364,8 @@ def function(
     Args:
       input_signature: a `TensorSpec` (or structure of them) for each argument; the function is then traced once.
       reduce_retracing: after the second shape of an argument, its varying sizes become symbols.
-      autograph, jit_compile, experimental_*: accepted for TensorFlow's sake; everything here is compiled.
+      autograph: whether control flow on tensors (`if`, `while`, `for`, `and` ...) is compiled; False leaves Python as it is.
+      jit_compile, experimental_*: accepted for TensorFlow's sake; everything here is compiled.
 
     Raises:
       TypeError: for something that cannot be called, or an input_signature that does not fit the parameters.
@@ -366,7 +374,7 @@ def function(
 
     def decorate(f: Callable[..., Any]) -> Function:
         python = f.python_function if isinstance(f, Function) else unbound(f)
-        return Function(python, input_signature, reduce)
+        return Function(python, input_signature, reduce, autograph=bool(autograph))
 
     return decorate if func is None else decorate(func)
 

@@ -6,6 +6,7 @@ die when the user drops the instance. CPython passes the instance as first argum
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Callable
 from types import MethodType
@@ -24,6 +25,12 @@ class WeakMethod:
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self.__doc__ = getattr(function, "__doc__", None)
         self.__wrapped__ = function
+
+    def with_function(self, function: Any) -> WeakMethod:
+        """The same method with another Python function."""
+        new = copy.copy(self)
+        new.__func__ = function
+        return new
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         instance = self._instance()

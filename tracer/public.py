@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 
 from ..runtime.convert import as_tensor, is_tensor
 from ..runtime.nest import flatten
 from .concrete import ConcreteFunction
 from .function import Function, function
 from .gradients import gradients
+from .rewrite import do_not_convert
 from .scopes import executing_eagerly, init_scope, inside_function
 from .spec import TensorSpec
 
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 @contextmanager
@@ -33,11 +33,6 @@ def group(*inputs: Any, name: str | None = None) -> None:
 
 def no_op(name: str | None = None) -> None:
     """Nothing."""
-
-
-def do_not_convert(func: _F | None = None) -> Any:
-    """The function itself: no source is rewritten here."""
-    return (lambda f: f) if func is None else func
 
 
 autograph = SimpleNamespace(experimental=SimpleNamespace(do_not_convert=do_not_convert))

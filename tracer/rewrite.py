@@ -18,6 +18,7 @@ from collections.abc import Callable
 from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
+from .methods import WeakMethod
 from .rewrite_emit import Emitter, has_yield
 from .rewrite_jumps import Unsuitable
 from .rewrite_source import Found, find, is_library
@@ -45,6 +46,8 @@ def convert(f: Any) -> Any:
     if isinstance(f, functools.partial):
         new = convert(f.func)
         return f if new is f.func else functools.partial(new, *f.args, **f.keywords)
+    if isinstance(f, WeakMethod):
+        return f.with_function(convert(f.__func__))
     call = getattr(type(f), "__call__", None)
     if isinstance(call, FunctionType) and not isinstance(f, type):
         new = converted_function(call)
@@ -64,6 +67,23 @@ def converted_function(fn: FunctionType) -> FunctionType:
         with _lock:
             new = _codes[key] = rewritten_code(fn)
     return fn if new is None else with_code(fn, new)
+
+
+def do_not_convert(func: Any = None) -> Any:
+    """Marks a function that compiled functions shall call as it stands, without rewriting its control flow.
+
+    Also as a decorator, with or without parentheses.
+    """
+    if func is None:
+        return do_not_convert
+    if not hasattr(func, "__dict__") or isinstance(func, MethodType):
+        inner = func
+
+        def func(*args: Any, **kwargs: Any) -> Any:
+            return inner(*args, **kwargs)
+
+    setattr(func, OPT_OUT, True)
+    return func
 
 
 def opted_out(fn: Callable[..., Any]) -> bool:

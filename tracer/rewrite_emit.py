@@ -143,14 +143,14 @@ class Emitter(Mangler):
         )
 
     def visit_While(self, node: ast.While) -> Any:
-        assigned = stores(*node.body, node.test) | self._shared(node)
+        assigned = stores(*node.body) | self._shared(node)
         after, head = self.live.after[id(node)], self.live.head[id(node)]
         d = self.fresh()
         changed = places(node.body)
         here = self._here(assigned, changed)
         text = (
             f"{d} = ag__.While({self._tuple(assigned & head)}, {self._tuple(assigned & after)}, "
-            f"{self.jumps.stop_flags.get(id(node))!r}, {bool(stores(node.test))}, {self._places(changed)})\n"
+            f"{self.jumps.stop_flags.get(id(node))!r}, {self._places(changed)})\n"
             f"while {d}.loop({here}):\n{self._load(d, assigned)}"
             f" if {d}.test(AG_TEST): AG_BODY\n"
             f"if {d}.load:\n{self._load(d, assigned)} pass\n"

@@ -148,6 +148,8 @@ class Jumps:
         return ast.copy_location(new, s)
 
     def _loop(self, s: ast.While | ast.For) -> Block:
+        if isinstance(s, ast.While) and stores(s.test):
+            s = test_inside(s)
         self._count += 1
         loop = Loop(f"ag_stop_{self._count}", f"ag_skip_{self._count}")
         self._loops.append(loop)
@@ -169,6 +171,21 @@ class Jumps:
             after = self.block(s.orelse)
             out += [self._unless(loop.stop, after, s.orelse[0])] if loop.stops else after
         return out
+
+
+def test_inside(s: ast.While) -> ast.While:
+    """A loop whose condition binds names (by `:=`), with the condition in the body, which can carry them.
+
+    Raises:
+      Unsuitable: when its `else` clause, which moves into the body too, has a jump for a loop outside.
+    """
+    if any(jumps(c) and not isinstance(c, ast.Return) for c in s.orelse):
+        raise Unsuitable(f"line {s.lineno}: a jump in the 'else' of a loop whose condition assigns")
+    leave = ast.copy_location(ast.Break(), s)
+    test = ast.copy_location(ast.UnaryOp(ast.Not(), s.test), s.test)
+    first = ast.copy_location(ast.If(test, [*s.orelse, leave], []), s)
+    true = ast.copy_location(ast.Constant(True), s)
+    return ast.copy_location(ast.While(true, [first, *s.body], []), s)
 
 
 def split_docstring(body: Sequence[ast.stmt]) -> tuple[Block, Block]:

@@ -114,7 +114,8 @@ class SymbolicTensor(Tensor):
             raise self.leaked()
         raise OperatorNotAllowedInGraphError(
             f"{self._describe()} was used as {use} inside the compiled function '{self.trace.name}'. "
-            f"Control flow on tensors is not supported yet in compiled functions: {instead}, or switch on "
+            "Its value is not known while the function is traced, and this is Python that is not rewritten (a library, "
+            f"a comprehension, autograph=False, code without source): {instead}, or switch on "
             f"pb.config.run_functions_eagerly(True) to run the Python as written{at()}"
         )
 

@@ -35,7 +35,7 @@ def broken(x):
     return x + pb.ones([3, 4, 5])
 
 def flow(x):
-    return x if x > 0 else -x
+    return [v for v in x][0]
 
 def crash(x):
     raise RuntimeError("first\\nsecond")
@@ -169,7 +169,7 @@ WRONG = [
     (["dump", f"{M}:loss", "--args", "f32[2], f32", "--grad", "q"], "no argument 'q'"),
     (["dump", f"{M}:loss", "--args", "f32[2], f32", "--stage", "zzz"], "unknown stage 'zzz'"),
     (["dump", f"{M}:broken", "--args", "f32[2]"], f"{M}:19"),
-    (["dump", f"{M}:flow", "--args", "f32"], "not supported yet"),
+    (["dump", f"{M}:flow", "--args", "f32[2]"], "not known while"),
     (["dump", f"{M}:crash", "--args", "f32"], "RuntimeError: first"),
     (["dump", f"{M}:compiled", "--args", "i32[3]"], "sin"),
     (["opt", "bad.ir", "-p", "canon"], "there is no op 'mool'"),
