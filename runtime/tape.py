@@ -57,6 +57,7 @@ class GradientTape:
 
     # ------------------------------------------------------------ recording
     def __enter__(self) -> GradientTape:
+        """Starts to record; `with` ends it."""
         self._push()
         return self
 
@@ -115,9 +116,13 @@ class GradientTape:
 
     def note_detour(self, t: Any, what: str) -> None:
         """Called when the value of a tensor leaves for Python or NumPy."""
-        if id(t) in self._watched:
+        unread = isinstance(t, Variable) and t._trainable and self._watch_accessed
+        if id(t) in self._watched or unread:
             loc = user_location(3)
-            self._cuts.setdefault((what, loc), Cut(f"turned into {what}", loc)).operands.add(id(t))
+            cut = self._cuts.setdefault((what, loc), Cut(f"turned into {what}", loc))
+            cut.operands.add(id(t))
+            if unread:
+                cut.kept[id(t)] = t
 
     def watch(self, tensor: Any) -> None:
         """Watches a tensor or variable, or each one of a nested structure.

@@ -304,3 +304,13 @@ def test_explain() -> None:
     assert "never read" in tape.explain(y, pb.Variable(1.0))
     assert "trainable=False" in tape.explain(y, pb.Variable(1.0, trainable=False))
     assert "int32" in tape.explain(y, pb.Variable(1))
+
+
+def test_explain_names_the_line_where_only_a_variables_value_was_taken() -> None:
+    v, w = pb.Variable(3.0), pb.Variable(2.0)
+    with pb.GradientTape(persistent=True) as tape:
+        y = v.numpy() * w
+    assert tape.gradient(y, v) is None
+    assert tape.explain(y, v).startswith("None: the source variable was turned into a NumPy array at ")
+    assert "test_tape.py:" in tape.explain(y, v)
+    assert tape.explain(y, w).startswith("connected")
