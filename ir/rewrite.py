@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from .attrs import resolve_attrs
 from .dims import DimLike
 from .graph import Block, Op, Value
+from .trips import known_branch, never_runs
 
 
 def inputs(op: Op) -> list[Value]:
@@ -38,10 +39,19 @@ def keep_name(new: Value, old: Value) -> None:
 def instantiate(block: Block, into: Block, mapping: dict[Value, Value], sizes: Mapping[str, DimLike]) -> None:
     """Copies a block's ops into another with sizes replaced and every type inferred anew.
 
+    What these sizes keep from running is not copied: it need not make sense for them (`x[0]` where x has no elements).
     `mapping` holds what stands for the block's parameters and outer values; it is extended by the ops' results.
     """
     for op in block.ops:
-        into.ops.append(instantiate_op(op, mapping, sizes))
+        taken = known_branch(op, mapping) if op.regions else None
+        if taken is not None:
+            *ops, end = op.regions[taken].ops
+            instantiate(Block((), ops), into, mapping, sizes)
+            mapping.update((r, mapping.get(v, v)) for r, v in zip(op.results, end.operands, strict=True))
+        elif op.regions and never_runs(op, mapping):
+            mapping.update((r, mapping.get(v, v)) for r, v in zip(op.results, op.operands[3:], strict=True))
+        else:
+            into.ops.append(instantiate_op(op, mapping, sizes))
 
 
 def instantiate_op(op: Op, mapping: dict[Value, Value], sizes: Mapping[str, DimLike]) -> Op:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .builder import IRBuilder
-from .control import ASSERT
+from .control import ASSERT, FOR, IF
 from .dims import Dim, DimLike, floordiv, maximum, minimum
 from .graph import Block, Op, Value
 
 _T = TypeVar("_T")
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge, "eq": operator.eq, "ne": operator.ne,
+}  # fmt: skip
 _FOLD: dict[str, Callable[[DimLike, DimLike], DimLike]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
@@ -49,6 +53,25 @@ def number(v: Value) -> int | None:
     """The value of an integer scalar where it is a constant."""
     n = static_size(v)
     return n if isinstance(n, int) else None
+
+
+def known_branch(op: Op, mapping: dict[Value, Value]) -> int | None:
+    """Which region of an `if` runs, where sizes alone decide; `mapping` says what stands for its operands."""
+    c = mapping.get(op.operands[0], op.operands[0]).owner
+    if op.kind is not IF or not isinstance(c, Op):
+        return None
+    if c.kind.name == "constant":
+        return 0 if bool(c.attrs["value"]) else 1
+    xs = [number(x) for x in c.operands] if c.kind.name in _COMPARE else [None]
+    return None if None in xs else 0 if _COMPARE[c.kind.name](*xs) else 1
+
+
+def never_runs(op: Op, mapping: dict[Value, Value]) -> bool:
+    """Whether the bounds of a `for` are known to give no trips; `mapping` says what stands for its operands."""
+    if op.kind is not FOR:
+        return False
+    known = [n for v in op.operands[:3] if (n := number(mapping.get(v, v))) is not None]
+    return len(known) == 3 and known[2] != 0 and not range(*known)
 
 
 def trip_size(trips: Value) -> DimLike | None:
