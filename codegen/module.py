@@ -112,7 +112,7 @@ class ModuleWriter:
 
     def number(self, v: Value) -> Val:
         """The register of a 0-d value, computed or loaded where it is first asked for."""
-        hit = self.scope.memo.get(v)
+        hit = self.value(v) if is_literal(v) else self.scope.memo.get(v)
         if hit is None:
             for x in self._missing(v):  # operands first, so that long chains do not recurse
                 self.scope.memo[x] = self._compute(x)

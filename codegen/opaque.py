@@ -141,8 +141,9 @@ def _scatter_add(plan: Plan, op: Op, context: Context) -> KernelCode:
     picks = prod(shape_of(indices)[batch:])
     r = _Routine(plan, context, _lanes(inner, out))
     r.checks = True
-    if indices.type.shape == ():
-        r.numbers[indices] = Reg("%index", scalar.element(indices.type.dtype.short))
+    for x in (indices, v):  # a 0-d value need not lie in a buffer
+        if x.type.shape == ():
+            r.numbers[x] = Reg(f"%n{len(r.numbers)}", scalar.element(x.type.dtype.short))
     dtype, wide = out.type.dtype.short, bool(r.lanes)
 
     def row(scope: Scope, b: Reg, t: Reg, i: Reg) -> None:
@@ -155,7 +156,7 @@ def _scatter_add(plan: Plan, op: Op, context: Context) -> KernelCode:
         def one(s: Scope, j: Reg) -> None:
             where = s.scalar.add(to, j)
             old = r.load(s, out, where, wide)
-            new = r.load(s, v, s.scalar.add(source, j), wide)
+            new = r.numbers.get(v) or r.load(s, v, s.scalar.add(source, j), wide)
             r.store(s, out, where, scalar.lower(s.emitter(wide), "add", [old, new], dtype, in_dtype=dtype), wide)
 
         r.along(scope, inner, one)

@@ -53,12 +53,12 @@ class ConcreteFunction:
         self._values = values  # canonical arguments with specs in place of tensors
         self._names = list(names)
         self._n_args = len(trace.arguments)
+        self.ir = trace.finish(outputs)  # first: an output that is a tensor from outside is captured here
         self.captured: list[Tensor] = [t for t, _ in trace.captures.values()]
         self.variables: tuple[Variable, ...] = tuple(s.variable for s in trace.states.values())
         self.assigned = [i for i, s in enumerate(trace.states.values()) if s.assigned]
         outside = [t.trace for t in self.captured if isinstance(t, SymbolicTensor)]
         self.scope = outside[0] if outside else None
-        self.ir = trace.finish(outputs)
         self.n_outputs = len(outputs)
         self.line: Loc | None = None
         self.reason = ""

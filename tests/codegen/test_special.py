@@ -36,6 +36,19 @@ def test_matrix_products(sizes: tuple[int, int, int], flags: tuple[bool, bool], 
 
 
 @pytest.mark.parametrize("dtype", NUMBERS)
+def test_scatter_of_scalars_that_lie_in_no_buffer(dtype: str) -> None:
+    """A number made on the way, at a fixed index or at one made on the way."""
+    x, i = array((5,), dtype), np.array(3, np.int32)
+
+    def build(b: Any, x: Any, i: Any) -> Any:
+        v = b.reduce_sum(x, axes=(0,), keepdims=False) * 2
+        two = b.const(np.array(2), int32)
+        return [b.scatter_add(x, j, v + 1, axis=0, batch_dims=0) for j in (two, i - 1)]
+
+    check(build, x, i, tolerance=1e-5)
+
+
+@pytest.mark.parametrize("dtype", NUMBERS)
 def test_batched_products_broadcast(dtype: str) -> None:
     for left, right in (((4, 3, 5), (5, 6)), ((4, 1, 3, 5), (2, 5, 6)), ((3, 5), (2, 5, 6)), ((7, 3, 5), (7, 5, 6))):
         check(product, array(left, dtype), array(right, dtype, 1), tolerance=1e-5)

@@ -563,3 +563,12 @@ def test_signatures_of_all_traces() -> None:
         "lambda(x: f32[2]) -> f32[2]",
         "lambda(x: i32) -> i32",
     ]
+
+
+def test_tensors_from_outside_that_are_returned_as_they_are() -> None:
+    small, large, v = pb.constant(3), pb.ones([100]), pb.Variable([1.0, 2.0])
+    f = pb.function(lambda: (small, v * 2.0, large, v))
+    for _ in range(3):
+        a, b, c, d = f()
+        assert (int(a), b.numpy().tolist(), float(pb.reduce_sum(c)), d.numpy().tolist()) == (3, [2, 4], 100, [1, 2])
+    assert f.get_concrete_function().captured_inputs
