@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
@@ -28,8 +26,6 @@ def test_every_example_has_a_test() -> None:
 
 
 def test_digits(tmp_path: Path) -> None:
-    for needed in ("sklearn", "matplotlib", "tqdm"):
-        pytest.importorskip(needed, reason="pip install 'pullback[examples]'")
     printed = run("digits.py", tmp_path)
     found = re.search(r"held-out accuracy: ([\d.]+)%", printed)
     assert found

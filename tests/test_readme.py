@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import doctest
 import re
+import shlex
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from pullback.tracer.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
@@ -45,6 +49,22 @@ def test_sessions_print_what_they_show(path: Path) -> None:
     failed, tried = doctest.DocTestRunner(Checker(), verbose=False, optionflags=FLAGS).run(test, out=lines.append)
     assert tried
     assert not failed, "".join(lines)
+
+
+def test_commands_print_what_the_readme_shows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The blocks called `console`: lines after `$ pullback ...` are what the command prints in the root."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    fenced = FENCE.findall((ROOT / "README.md").read_text("utf-8"))
+    blocks = [body for language, body in fenced if language == "console"]
+    assert blocks
+    for body in blocks:
+        command, _, shown = body.partition("\n")
+        assert command.startswith("$ pullback ")
+        assert main(shlex.split(command)[2:]) == 0
+        assert capsys.readouterr().out == shown
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
