@@ -45,7 +45,22 @@ class SGD(Optimizer):
         variable.assign_add(self.momentum * moved - shared * gradient if self.nesterov else moved)
 
 
-class Adam(Optimizer):
+class _TwoMeans(Optimizer):
+    """What the Adam family shares: weights of a running mean of the gradient and of one of its size."""
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate, **kwargs)
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+
+
+class Adam(_TwoMeans):
     """Kingma and Ba 2014: v -= rate * sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(s) + epsilon).
 
     m and s are running means of g and g*g; `amsgrad` uses the largest s so far (Reddi et al. 2018).
@@ -60,8 +75,8 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(learning_rate, **kwargs)
-        self.beta_1, self.beta_2, self.epsilon, self.amsgrad = beta_1, beta_2, epsilon, amsgrad
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **kwargs)
+        self.amsgrad = amsgrad
 
     def create_slots(self, variables: Sequence[Variable]) -> None:
         self.means = self.add_slots("momentum")
@@ -90,19 +105,8 @@ class AdamW(Adam):
         super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
 
 
-class Adamax(Optimizer):
+class Adamax(_TwoMeans):
     """Kingma and Ba 2014, section 7: Adam with the infinity norm u = max(beta2 * u, |g|) in place of sqrt(s)."""
-
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(learning_rate, **kwargs)
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 
     def create_slots(self, variables: Sequence[Variable]) -> None:
         self.means, self.norms = self.add_slots("momentum"), self.add_slots("norm")
@@ -118,19 +122,8 @@ class Adamax(Optimizer):
         variable.assign_sub(rate * mean / (one1 * (norm + self.epsilon)))
 
 
-class Nadam(Optimizer):
+class Nadam(_TwoMeans):
     """Adam with Nesterov momentum (Dozat 2016), momentum schedule mu_t = beta1 * (1 - 0.96^t / 2)."""
-
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(learning_rate, **kwargs)
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 
     def create_slots(self, variables: Sequence[Variable]) -> None:
         self.means, self.squares = self.add_slots("momentum"), self.add_slots("velocity")

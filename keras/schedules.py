@@ -20,36 +20,34 @@ def steps_of(step: Any) -> Tensor:
     return cast(step, "float32")
 
 
-class ExponentialDecay(LearningRateSchedule):
+class _Decay(LearningRateSchedule):
+    """What ExponentialDecay and InverseTimeDecay share: the step in units of `decay_steps`, whole when `staircase`."""
+
+    def __init__(
+        self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False
+    ) -> None:
+        if decay_steps <= 0:
+            raise ValueError(f"decay_steps must be positive, not {decay_steps}.")
+        self.initial, self.decay_steps, self.decay_rate = initial_learning_rate, decay_steps, decay_rate
+        self.staircase = staircase
+
+    def passed(self, step: Any) -> Tensor:
+        p = steps_of(step) / self.decay_steps
+        return floor(p) if self.staircase else p
+
+
+class ExponentialDecay(_Decay):
     """initial * decay_rate ** (step / decay_steps), the exponent rounded down when `staircase`."""
 
-    def __init__(
-        self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False
-    ) -> None:
-        if decay_steps <= 0:
-            raise ValueError(f"decay_steps must be positive, not {decay_steps}.")
-        self.initial, self.decay_steps, self.decay_rate = initial_learning_rate, decay_steps, decay_rate
-        self.staircase = staircase
-
     def __call__(self, step: Any) -> Tensor:
-        p = steps_of(step) / self.decay_steps
-        return self.initial * constant(self.decay_rate, "float32") ** (floor(p) if self.staircase else p)
+        return self.initial * constant(self.decay_rate, "float32") ** self.passed(step)
 
 
-class InverseTimeDecay(LearningRateSchedule):
+class InverseTimeDecay(_Decay):
     """initial / (1 + decay_rate * step / decay_steps), the fraction rounded down when `staircase`."""
 
-    def __init__(
-        self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False
-    ) -> None:
-        if decay_steps <= 0:
-            raise ValueError(f"decay_steps must be positive, not {decay_steps}.")
-        self.initial, self.decay_steps, self.decay_rate = initial_learning_rate, decay_steps, decay_rate
-        self.staircase = staircase
-
     def __call__(self, step: Any) -> Tensor:
-        p = steps_of(step) / self.decay_steps
-        return self.initial / (1.0 + self.decay_rate * (floor(p) if self.staircase else p))
+        return self.initial / (1.0 + self.decay_rate * self.passed(step))
 
 
 class PolynomialDecay(LearningRateSchedule):

@@ -91,11 +91,6 @@ class Context(threading.local):
         self.recorders: list[Recorder] = []
         self.names: list[str] = []
 
-    @property
-    def tapes(self) -> list[Recorder]:
-        """The recorders that are active, innermost last."""
-        return self.recorders
-
 
 slow_mode = SlowMode()
 context = Context()

@@ -24,72 +24,17 @@ _RENAMED = {
     "isnan": "is_nan", "isinf": "is_inf", "isfinite": "is_finite", "conjugate": "conj", "bitwise_and": "bitwise_and",
     "invert": "invert", "fmax": "maximum", "fmin": "minimum",
 }  # fmt: skip
-_SAME = frozenset(
-    [
-        "add",
-        "multiply",
-        "negative",
-        "square",
-        "sqrt",
-        "exp",
-        "log",
-        "expm1",
-        "log1p",
-        "sin",
-        "cos",
-        "tan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "sign",
-        "floor",
-        "ceil",
-        "trunc",
-        "maximum",
-        "minimum",
-        "equal",
-        "not_equal",
-        "less",
-        "less_equal",
-        "greater",
-        "greater_equal",
-        "logical_and",
-        "logical_or",
-        "logical_xor",
-        "logical_not",
-        "matmul",
-        "reciprocal",
-    ]
-)
+_MATH = {
+    "sqrt", "exp", "log", "expm1", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "floor", "ceil", "trunc",
+}  # fmt: skip
+_SAME = _MATH | {
+    "add", "multiply", "negative", "square", "sign", "maximum", "minimum", "matmul", "reciprocal", "equal", "not_equal",
+    "less", "less_equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_xor", "logical_not",
+}  # fmt: skip
+_FLOAT_ONLY = _MATH | {"arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "arctan2", "rint"}
 _OPERATORS = {"bitwise_and": "and", "bitwise_or": "or", "bitwise_xor": "xor"}
 _REDUCTIONS = {"add": "reduce_sum", "multiply": "reduce_prod", "maximum": "reduce_max", "minimum": "reduce_min",
                "logical_and": "reduce_all", "logical_or": "reduce_any"}  # fmt: skip
-_FLOAT_ONLY = frozenset(
-    [
-        "sqrt",
-        "exp",
-        "log",
-        "expm1",
-        "log1p",
-        "sin",
-        "cos",
-        "tan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "arcsinh",
-        "arccosh",
-        "arctanh",
-        "arctan2",
-        "rint",
-        "floor",
-        "ceil",
-        "trunc",
-    ]
-)
 
 
 def array_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

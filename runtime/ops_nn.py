@@ -116,12 +116,6 @@ def _labels_like(labels: Any, logits: Any) -> tuple[Tensor, Tensor]:
     return as_tensor(labels, x.dtype if not isinstance(labels, Tensor) else None), x
 
 
-def softmax_cross_entropy_with_logits_v1(labels: Any, logits: Any, name: str | None = None) -> Tensor:
-    """As above, without a gradient to the labels."""
-    y, x = _labels_like(labels, logits)
-    return softmax_cross_entropy_with_logits(apply(_STOP, (y,), {}), x)
-
-
 def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: str | None = None) -> Tensor:
     """-log_softmax(logits)[label] along the last axis; labels are class numbers.
 

@@ -49,11 +49,6 @@ class Tensor(Operators):
     def __init__(self, data: Array) -> None:
         self._data = data
 
-    @staticmethod
-    def _wrap(data: Array) -> Tensor:
-        """A Tensor on an array that nobody will write to."""
-        return wrap(data)
-
     # ------------------------------------------------------------ what it is
     @property
     def type(self) -> TensorType:

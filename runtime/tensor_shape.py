@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from typing import Any, Union, overload
+from typing import Any, overload
 
 from ..ir.dims import Dim
-
-ShapeLike = Union["TensorShape", "list[int | None]", "tuple[int | None, ...]", int, None]
 
 
 class TensorShape:
