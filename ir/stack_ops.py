@@ -2,8 +2,9 @@
 
 A stack is a value like any other: `push` and `pop` give a new one. But each stack value is used once on every path
 (linearly), so that compiled code keeps it in one buffer and changes that in place. `push` and `pop` are each other's
-adjoint on the stack of cotangents: what was pushed last has its cotangent popped last. That is why differentiating
-again needs no further rule.
+adjoint on the stack of cotangents: what was popped first has its cotangent pushed last. That is why differentiating
+again needs no further rule. Values that nobody popped have no cotangent on it; as they lie below all others, taking the
+empty stack for one of zeros (`pop {zeros = true}`) is right for them.
 """
 
 from __future__ import annotations
@@ -23,21 +24,26 @@ from .types import StackType, TensorType
 
 
 class Stack:
-    """A stack of arrays, immutable: the interpreter's meaning of a stack value. O(1) to push and to pop."""
+    """A stack of arrays, immutable: the interpreter's meaning of a stack value. O(1) to push and to pop.
+
+    The empty stack holds, as its `top`, zeros of the elements' type.
+    """
 
     __slots__ = ("below", "depth", "top")
 
-    def __init__(self, below: Stack | None = None, top: Any = None) -> None:
+    def __init__(self, top: Any, below: Stack | None = None) -> None:
         self.below, self.top = below, top
         self.depth: int = 0 if below is None else below.depth + 1
 
     def push(self, x: Any) -> Stack:
         """The stack with `x` on top."""
-        return Stack(self, x)
+        return Stack(x, self)
 
-    def pop(self) -> tuple[Stack, Any]:
-        """The stack without its top, and that. Raises InternalError when it is empty."""
+    def pop(self, zeros: bool = False) -> tuple[Stack, Any]:
+        """The stack without its top, and that; an empty one gives `zeros`, or else raises InternalError."""
         if self.below is None:
+            if zeros:
+                return self, self.top
             raise InternalError("pop: the stack is empty")
         return self.below, self.top
 
@@ -66,7 +72,7 @@ class StackNew(Constant):
 
     def eager(self, attrs: Attrs, *xs: Any) -> Any:
         """A stack without anything on it."""
-        return Stack()
+        return Stack(np.zeros(attrs["shape"], as_dtype(attrs["dtype"]).np))
 
 
 class StackZeros(Constant):
@@ -87,7 +93,7 @@ class StackZeros(Constant):
         while below.depth:
             below, x = below.pop()
             elements.append(x)
-        out = Stack()
+        out = below
         for x in reversed(elements):
             out = out.push(np.zeros_like(x))
         return out
@@ -123,14 +129,15 @@ class Push(OpDef):
         self, b: Any, attrs: Attrs, outs: Sequence[Any], xs: Sequence[Any], cts: Sequence[Any], needs: Needs
     ) -> Sequence[Any]:
         """The cotangent popped from the stack of cotangents."""
-        return (None, None) if cts[0] is None else tuple(b.pop(cts[0]))
+        return (None, None) if cts[0] is None else tuple(b.pop(cts[0], zeros=True))
 
 
 class Pop(OpDef):
-    """The stack without its top, and what lay there. An empty stack is an error."""
+    """The stack without its top, and what lay there. An empty stack is an error or, with `zeros`, gives zeros."""
 
     name = "pop"
-    summary = "the stack without its top, and the top"
+    summary = "the stack without its top, and the top; with `zeros` an empty one gives zeros and stays empty"
+    attrs = ("zeros",)
 
     def infer(self, attrs: Attrs, types: Sequence[TensorType], regions: Sequence[Block] = ()) -> tuple[TensorType, ...]:
         """The stack's type and that of its elements."""
@@ -139,12 +146,12 @@ class Pop(OpDef):
 
     def eager(self, attrs: Attrs, *xs: Any) -> Any:
         """Both parts."""
-        below, top = xs[0].pop()
+        below, top = xs[0].pop(bool(attrs.get("zeros", False)))
         return below, top
 
     def jvp(self, b: Any, attrs: Attrs, outs: Sequence[Any], xs: Sequence[Any], ts: Sequence[Any]) -> Sequence[Any]:
         """The tangent popped from the stack of tangents."""
-        return (None, None) if ts[0] is None else tuple(b.pop(ts[0]))
+        return (None, None) if ts[0] is None else tuple(b.pop(ts[0], **attrs))
 
     def vjp(
         self, b: Any, attrs: Attrs, outs: Sequence[Any], xs: Sequence[Any], cts: Sequence[Any], needs: Needs

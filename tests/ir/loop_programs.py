@@ -54,7 +54,7 @@ class Maker:
     def number(self, value: float) -> Any:
         return self.b.const(value, float64)
 
-    def int(self, value: int) -> Value:
+    def integer(self, value: int) -> Value:
         made: Value = self.b.const(value, int32).value
         return made
 
@@ -74,7 +74,8 @@ class Maker:
         t = self.any_type()
         x, y = self.of(t), self.of(self.draw(st.sampled_from([t, SCALAR])))
         name = self.draw(st.sampled_from(["add", "sub", "mul", "mul"]))
-        made = self.b.apply(get(name), [x, y] if self.draw(st.booleans()) else [y, x], {})
+        swap = self.draw(st.booleans())
+        made = self.b.apply(get(name), [y, x] if swap else [x, y], {})
         self.keep(made if name == "mul" else made * self.number(0.7))
 
     def product(self, depth: int) -> None:
@@ -132,7 +133,7 @@ class Maker:
         carried = self.carried()
         kind = self.draw(st.sampled_from(["up", "down", "two", "inner", "inner", "given", "none", "size"]))
         low, high, step = {"down": (N - 1, -1, -1), "two": (0, N, 2), "none": (2, 1, 1)}.get(kind, (0, N - 1, 1))
-        bounds = [self.int(low), self.int(high), self.int(step)]
+        bounds = [self.integer(low), self.integer(high), self.integer(step)]
         if kind == "inner" and self.indices:
             bounds[self.draw(st.integers(0, 1))] = self.draw(st.sampled_from(self.indices))
         if kind == "given":
@@ -162,7 +163,7 @@ class Maker:
         step = count.expr(body.params[0]) + 1
         body.ops[-1:-1] = count.block.ops
         body.terminator.operands.insert(0, step.value)
-        results = self.b.emit(WHILE, [self.int(0), *carried], {}, [condition, body])
+        results = self.b.emit(WHILE, [self.integer(0), *carried], {}, [condition, body])
         self.values += results[1:]
 
     def if_(self, depth: int) -> None:
@@ -188,5 +189,5 @@ def loop_programs(draw: st.DrawFn) -> LoopProgram:
     maker.steps(0, 5)
     b.ret([maker.of(t) for t in types[: draw(st.integers(1, 3))]])
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
-    args = [rng.uniform(-1, 1, [N if d == n else d for d in t.shape]) for t in types[:3]]
+    args = [rng.uniform(-1, 1, [N if d == n else int(str(d)) for d in t.shape]) for t in types[:3]]
     return LoopProgram(fn, [*args, np.int32(draw(st.integers(0, N)))])
