@@ -44,14 +44,23 @@ def _elu(x: Any) -> Any:
     return np.where(x > 0, x, np.expm1(np.minimum(x, x.dtype.type(0))))
 
 
+def _unless_unused(b: Any, g: Any, x: Any, y: Any) -> Any:
+    """`y`, but 1 at a pole (x = 0) whose cotangent is 0: TensorFlow's gradient there is 0, not 0 * inf. So a root that
+    `where` does not choose gives no NaN."""
+    return b.where(b.logical_and(b.eq(g, zero(b, g)), b.eq(x, zero(b, x))), b.const(1, b.dtype(y)), y)
+
+
 def _in_float64(formula: Any) -> Any:
     """A formula over ops as a NumPy function, worked out in f64."""
     return lambda x: np.asarray(formula(RAW, np.asarray(x, np.float64))).astype(x.dtype)
 
 
 # ---------------------------------------------------------------- powers, exponentials, logarithms
-elementwise("sqrt", np.sqrt, (lambda b, g, y, x: g * 0.5 / y,), summary="square root")
-elementwise("rsqrt", _rsqrt, (lambda b, g, y, x: g * (-0.5 * (y * y * y)),), summary="1 / sqrt(x)")
+elementwise("sqrt", np.sqrt, (lambda b, g, y, x: g * 0.5 / _unless_unused(b, g, x, y),), summary="square root")
+elementwise(
+    "rsqrt", _rsqrt, (lambda b, g, y, x: (lambda r: g * (-0.5 * (r * r * r)))(_unless_unused(b, g, x, y)),),
+    summary="1 / sqrt(x)",
+)  # fmt: skip
 elementwise("exp", np.exp, (lambda b, g, y, x: g * y,), summary="e to the power x")
 elementwise("log", np.log, (lambda b, g, y, x: g / x,), summary="natural logarithm")
 elementwise("expm1", np.expm1, (lambda b, g, y, x: g * b.exp(x),), summary="exp(x) - 1, exact near 0")

@@ -121,3 +121,24 @@ def test_missing_rule_names_the_op() -> None:
         record(Mystery(), {}, (x,), (y,))
     with pytest.raises(LookupError, match="mystery"):
         tape.gradient(y, x)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, pb.function])
+def test_roots_at_zero_that_are_not_used_give_zero(wrap: Any) -> None:
+    """TensorFlow's gradient of sqrt and rsqrt is 0 where the cotangent is, also at the pole; used, the pole is inf."""
+
+    def slope(x: Any) -> Any:
+        with pb.GradientTape() as tape:
+            tape.watch(x)
+            y = pb.where(x > 0.0, pb.sqrt(x) + pb.math.rsqrt(x), 0.0)
+        return tape.gradient(y, x)
+
+    def pole(x: Any) -> Any:
+        with pb.GradientTape() as tape:
+            tape.watch(x)
+            y = pb.sqrt(x)
+        return tape.gradient(y, x)
+
+    x = pb.constant([0.0, 4.0])
+    np.testing.assert_allclose(wrap(slope)(x).numpy(), [0.0, 0.25 - 0.5 / 8.0])
+    np.testing.assert_allclose(wrap(pole)(x).numpy(), [np.inf, 0.25])
