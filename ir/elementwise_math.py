@@ -45,9 +45,9 @@ def _elu(x: Any) -> Any:
 
 
 def _unless_unused(b: Any, g: Any, x: Any, y: Any) -> Any:
-    """`y`, but 1 at a pole (x = 0) whose cotangent is 0: TensorFlow's gradient there is 0, not 0 * inf. So a root that
-    `where` does not choose gives no NaN."""
-    return b.where(b.logical_and(b.eq(g, zero(b, g)), b.eq(x, zero(b, x))), b.const(1, b.dtype(y)), y)
+    """`y`, but 1 where the cotangent is 0 and x is no positive number: TensorFlow's gradient there is 0, not 0 * inf or
+    NaN. So a root that `where` does not choose leaves nothing behind."""
+    return b.where(b.logical_or(b.gt(x, zero(b, x)), b.ne(g, zero(b, g))), y, b.const(1, b.dtype(y)))
 
 
 def _in_float64(formula: Any) -> Any:
