@@ -41,11 +41,20 @@ if TYPE_CHECKING:
         Function,
         TensorSpec,
         autograph,
+        case,
+        cond,
         control_dependencies,
+        foldl,
+        foldr,
         function,
         gradients,
         group,
+        map_fn,
         no_op,
+        scan,
+        switch_case,
+        vectorized_map,
+        while_loop,
     )
 
 config.__dict__.update(
@@ -56,8 +65,8 @@ config.__dict__.update(
 )
 
 _LAZY = (
-    "ConcreteFunction", "Function", "TensorSpec", "autograph", "control_dependencies", "function", "gradients", "group",
-    "no_op",
+    "ConcreteFunction", "Function", "TensorSpec", "autograph", "case", "cond", "control_dependencies", "foldl", "foldr",
+    "function", "gradients", "group", "map_fn", "no_op", "scan", "switch_case", "vectorized_map", "while_loop",
 )  # fmt: skip
 
 
@@ -78,9 +87,10 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "ConcreteFunction", "Function", "TensorSpec", "__version__", "autodiff", "autograph", "bitwise", "config",
-    "contrib", "control_dependencies", "debugging", "dtypes", "errors", "executing_eagerly", "function",
-    "functions_run_eagerly", "gradients", "group", "init_scope", "inside_function", "keras", "linalg", "math", "nest",
-    "nn", "no_op", "random", "run_functions_eagerly", "tfe",
+    "ConcreteFunction", "Function", "TensorSpec", "__version__", "autodiff", "autograph", "bitwise", "case", "cond",
+    "config", "contrib", "control_dependencies", "debugging", "dtypes", "errors", "executing_eagerly", "foldl", "foldr",
+    "function", "functions_run_eagerly", "gradients", "group", "init_scope", "inside_function", "keras", "linalg",
+    "map_fn", "math", "nest", "nn", "no_op", "random", "run_functions_eagerly", "scan", "switch_case", "tfe",
+    "vectorized_map", "while_loop",
 ]  # fmt: skip
 __all__ += _runtime_names

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from ..ir.dtypes import float64
-from . import nest
 from .context import name_scope as _name_scope
 from .convert import as_tensor, constant_value
 from .elementwise import tracing
@@ -61,57 +60,9 @@ def identity_n(input: Any, name: str | None = None) -> list[Tensor]:
     return [identity(x) for x in input]
 
 
-def map_fn(fn: Callable[..., Any], elems: Any, dtype: Any = None, parallel_iterations: Any = None,
-           back_prop: bool = True, swap_memory: bool = False, infer_shape: bool = True, name: str | None = None,
-           fn_output_signature: Any = None) -> Any:  # fmt: skip
-    """`fn` on each row (of each tensor of a structure), the results stacked."""
-    from .ops_shape import stack, unstack
-
-    flat = [unstack(as_tensor(e)) for e in nest.flatten(elems)]
-    results = [fn(nest.pack_sequence_as(elems, row)) for row in zip(*flat, strict=True)]
-    columns = zip(*(nest.flatten(r) for r in results), strict=True)
-    return nest.pack_sequence_as(results[0], [stack(list(c)) for c in columns])
-
-
-def vectorized_map(fn: Callable[..., Any], elems: Any, fallback_to_while_loop: bool = True, warn: bool = True) -> Any:
-    """`fn` on each row, the results stacked."""
-    return map_fn(fn, elems)
-
-
-def foldl(fn: Callable[..., Any], elems: Any, initializer: Any = None, **kwargs: Any) -> Any:
-    """fn(...fn(fn(initializer, row 0), row 1)...)."""
-    from .ops_shape import unstack
-
-    rows = unstack(as_tensor(elems))
-    total = rows.pop(0) if initializer is None else initializer
-    for row in rows:
-        total = fn(total, row)
-    return total
-
-
-def foldr(fn: Callable[..., Any], elems: Any, initializer: Any = None, **kwargs: Any) -> Any:
-    """As `foldl`, from the last row to the first."""
-    from .ops_shape import reverse
-
-    return foldl(fn, reverse(elems, [0]), initializer)
-
-
 def is_symbolic_tensor(tensor: Any) -> bool:
     """Whether it is a tensor of a function that is being traced."""
     return isinstance(tensor, Tensor) and type(tensor) is not Tensor and not hasattr(tensor, "_variable")
-
-
-def scan(fn: Callable[..., Any], elems: Any, initializer: Any = None, **kwargs: Any) -> Tensor:
-    """As `foldl`, with all intermediate results stacked."""
-    from .ops_shape import stack, unstack
-
-    rows = unstack(as_tensor(elems))
-    total = rows.pop(0) if initializer is None else initializer
-    found = [total] if initializer is None else []
-    for row in rows:
-        total = fn(total, row)
-        found.append(total)
-    return stack(found)
 
 
 def enable_eager_execution(*args: Any, **kwargs: Any) -> None:

@@ -11,9 +11,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..runtime.convert import as_tensor
 from ..runtime.location import at
-from ..runtime.tensor import Tensor
+from ..runtime.ops_sizes import shape as shape_of
 from .control_branch import If, returned
 from .control_expr import and_, assert_, chain, give, join, keep, kept, not_, or_, other, then
 from .control_iter import lazy
@@ -56,9 +55,9 @@ def iterable(f: Any) -> Any:
 
 def entry(f: Callable[..., Any]) -> Callable[..., Any]:
     """The rewritten form of a function that a trace begins with."""
-    new = convert(f)
+    new: Callable[..., Any] = convert(f)
     if new is f:
-        return f
+        return new
 
     def run(*args: Any, **kwargs: Any) -> Any:
         start, frames.notes = depth(), {}
@@ -99,8 +98,6 @@ def tensor_len(x: Any) -> Any:
         raise TypeError(f"len() of a scalar tensor{at()}")
     if isinstance(shape[0], int):
         return shape[0]
-    from ..runtime.ops_shape import shape as shape_of
-
     return shape_of(x)[0]
 
 
@@ -128,7 +125,7 @@ _BUILTINS: dict[Any, Callable[..., Any]] = {
 }
 
 __all__ = [
-    "NOT_RETURNED", "UNDEFINED", "For", "If", "Tensor", "While", "and_", "as_tensor", "assert_", "call", "chain", "depth",
-    "entry", "give", "globals", "here", "iterable", "join", "keep", "kept", "locals", "not_", "or_", "other", "returned",
-    "then", "unwind",
+    "NOT_RETURNED", "UNDEFINED", "For", "If", "While", "and_", "assert_", "call", "chain", "depth", "entry", "give",
+    "globals", "here", "iterable", "join", "keep", "kept", "locals", "not_", "or_", "other", "returned", "then",
+    "unwind",
 ]  # fmt: skip

@@ -108,7 +108,8 @@ class Merge:
                 bad_types(name, "this `if`", x, y, ways, advice)
             return self._result(name, x, y)
         if not all(t or is_number(v) for t, v in zip(tensors, (x, y), strict=True)):
-            bad_types(name, "this `if`", x, y, ways, "a tensor decides here, so both branches must leave the same object")
+            advice = "a tensor decides here, so both branches must leave the same object"
+            bad_types(name, "this `if`", x, y, ways, advice)
         dtype = common_dtype(x, y)
         if dtype is None:
             bad_types(name, "this `if`", x, y, ways, advice)

@@ -1,9 +1,9 @@
 """What a loop carries from trip to trip: found by tracing the body, not declared.
 
 Every tensor among the variables that the body may change becomes a parameter of the body; so does every pb.Variable.
-What comes out unchanged is taken back afterwards. A Python number stays one unless it comes out different: then it is a
-tensor from the start, and the body is traced again (`Retrace`). A variable that the body sets first needs no start value
-while tracing; where it is used after the loop, zeros stand in for it. Types never change from trip to trip.
+What comes out unchanged is taken back afterwards. A Python number stays one unless it comes out different: then it is
+a tensor from the start, and the body is traced again. A variable that the body sets first needs no start value while
+tracing; where it is used after the loop, zeros stand in for it. Types never change from trip to trip.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Slot:
 
 @dataclass
 class Carried:
-    """The finished list of a loop: initial values, parameters per region, values yielded, and how to read the results."""
+    """The finished list of a loop: initial values, parameters per region, values yielded; where each result is."""
 
     initial: list[Value]
     params: list[list[Value]]
@@ -125,8 +125,8 @@ class LoopState:
         for name, (structure, leaves) in self.parts.items():
             new = []
             for i, leaf in enumerate(leaves):
-                slot = self.slots.get((name, i))
-                new.append(leaf if slot is None else SymbolicTensor(slot.params[-1], self.trace, None))
+                held = self.slots.get((name, i))
+                new.append(leaf if held is None else SymbolicTensor(held.params[-1], self.trace, None))
             values[name] = structure.pack(new)
         self.variables.append(region.speculate())
         return values
@@ -142,7 +142,8 @@ class LoopState:
             if name not in self.parts:
                 self._late(body, name, value)
             elif value is UNDEFINED:
-                raise ValueError(f"{label(name)} is deleted in a loop that a tensor controls; set it to None instead{at()}")
+                text = f"{label(name)} is deleted in a loop that a tensor controls; set it to None instead{at()}"
+                raise ValueError(text)
             else:
                 again |= self._compare(body, name, value)
         return not again
@@ -194,7 +195,8 @@ class LoopState:
             bad_types(name, "this loop", x, y, WAYS, advice)
         dtype = common_dtype(x, y)
         if dtype is None:
-            bad_types(name, "this loop", x, y, WAYS, "give the start value the dtype of the body's, as in pb.constant(0, dtype)")
+            advice = "give the start value the dtype of the body's, as in pb.constant(0, dtype)"
+            bad_types(name, "this loop", x, y, WAYS, advice)
         if isinstance(y, Tensor):
             self.promoted[name, i] = TensorType(dtype, y.type.shape)
         else:
@@ -220,7 +222,8 @@ class LoopState:
                 y = converted(y, dtype)
         if y.type != initial.type and not any(k[0] == name for k in self.promoted):
             self._changed(name, initial, y)
-        return y
+        final: Tensor = y
+        return final
 
     def _changed(self, name: str, x: Tensor, y: Tensor) -> None:
         advice = "a variable of a loop that a tensor controls keeps its dtype and shape (pb.cast, pb.reshape)"

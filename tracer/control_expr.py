@@ -1,8 +1,8 @@
 """`and`, `or`, `not`, conditional expressions, chained comparisons and `assert`, on Python values and on tensors.
 
-The rewritten expression evaluates exactly what the original does, in its order: `a and b` is `join(and_(a) and give(b))`.
-For a tensor, the part whose evaluation depends on it is evaluated into a region and becomes a branch of an IR `if`; when
-it is cheap and cannot fail, a plain logical operation.
+The rewritten expression evaluates exactly what the original does, in its order: `a and b` is
+`join(and_(a) and give(b))`. For a tensor, the part whose evaluation depends on it is evaluated into a region and
+becomes a branch of an IR `if`; when it is cheap and cannot fail, a plain logical operation.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def give(x: Any) -> None:
 
 
 def assert_(test: Any) -> bool:
-    """`assert test, message`: whether the message is evaluated now (it is Python's affair when a Python value failed)."""
+    """`assert test, message`: whether the message is evaluated now (for a Python value Python sees to it)."""
     c = condition(test)
     p = Pending("assert", c, c)
     push(p)
@@ -175,7 +175,7 @@ def _merged(test: SymbolicTensor, regions: tuple[Region, Region], x: Any, y: Any
 
 
 def and_values(first: Any, region: Region, second: bool | SymbolicTensor) -> Any:
-    """`first and second`, where the second one's ops are in a region: a logical operation if they are cheap and safe."""
+    """`first and second`, the ops of `second` being in a region: a logical operation if they are cheap and safe."""
     if isinstance(second, bool):
         return first if second else logical_and(first, as_tensor(False))
     if not region.assigned and cheap(region):

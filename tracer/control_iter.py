@@ -19,6 +19,7 @@ from ..runtime.arithmetic import cast
 from ..runtime.convert import as_tensor
 from ..runtime.dispatch import call
 from ..runtime.location import at
+from ..runtime.ops_sizes import shape as shape_of
 from ..runtime.tensor import Tensor
 from .control_region import current_trace
 from .control_test import is_tensor
@@ -55,7 +56,7 @@ class Range(Counted):
         self.dtype = dtype if dtype in (int32, int64) else int32
         self.item = self._item
 
-    @property  # type: ignore[override]
+    @property
     def count(self) -> Any:
         """How many: ceil((stop - start) / step), at least 0."""
         if all(isinstance(b, int) for b in (self.start, self.stop, self.step)):
@@ -85,8 +86,6 @@ def rows(t: Any) -> Counted:
         raise TypeError(f"cannot iterate over a scalar tensor{at()}")
     if isinstance(shape[0], int):
         return Counted(shape[0], lambda k: x[k])
-    from ..runtime.ops_shape import shape as shape_of
-
     return Counted(shape_of(x)[0], lambda k: x[k])
 
 
@@ -127,7 +126,7 @@ def _range(bounds: Sequence[Any], dtype: DType | None) -> Range:
     out = [cast(b, index) if is_tensor(b) else int(b) for b in (start, limit, step)]
     if isinstance(out[2], int) and out[2] == 0:
         raise InvalidArgumentError(f"range: the step must not be zero{at()}")
-    return Range(*out, dtype)
+    return Range(out[0], out[1], out[2], dtype)
 
 
 def _float_range(bounds: Sequence[Any], dtype: DType | None) -> Counted:
@@ -151,8 +150,8 @@ def lazy_enumerate(iterable: Any, start: Any = 0) -> Any:
     inner = counted(iterable)
     if inner is None:
         return builtins.enumerate(iterable, start)
-    dtype = inner.dtype
-    return Counted(inner.count, lambda k: (k if isinstance(start, int) and start == 0 else k + start, inner.item(k)), dtype)
+    from_zero = isinstance(start, int) and start == 0
+    return Counted(inner.count, lambda k: (k if from_zero else k + start, inner.item(k)), inner.dtype)
 
 
 def lazy_zip(*iterables: Any, strict: bool = False) -> Any:

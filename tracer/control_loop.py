@@ -118,6 +118,7 @@ class For(Driver):
         super().__init__(head, after, flag, places)
         trace = current_trace()
         self.items = counted(iterable) if trace is not None else None
+        self.iterator: Iterator[Any]
         if trace is None or self.items is None:
             self.iterator = iter(iterable)
         else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+
 from ..ir.graph import Block, Op, Value
 from ..ir.opdef import get
 from ..runtime.context import context

@@ -16,11 +16,11 @@ from ..ir import dtypes
 from ..ir.dtypes import DType
 from ..ir.errors import ShapeMismatch, TypeMismatch
 from ..ir.types import TensorType
+from ..runtime.arrays import as_array
 from ..runtime.convert import as_tensor
 from ..runtime.location import at
 from ..runtime.tensor import Tensor
 from .structure import Structure, flatten
-from .symbolic import SymbolicTensor
 
 Values = dict[str, Any]
 PlaceKey = tuple[str, tuple[str, ...]]
@@ -38,11 +38,6 @@ class Sentinel:
 
 UNDEFINED = Sentinel("<undefined>")
 NOT_RETURNED = Sentinel("<not returned>")
-FLAG_PREFIX = "ag_"  # variables of the rewriting: `ag_returned`, `ag_value`, `ag_stop_1`, `ag_skip_1`
-
-
-class Merged(ShapeMismatch, TypeMismatch):
-    """Values of two ways do not fit together in their structure."""
 
 
 def is_flag(name: str) -> bool:
@@ -89,8 +84,6 @@ def common_dtype(x: Any, y: Any) -> DType | None:
 
 def as_array_dtype(x: Any) -> DType:
     """The dtype that a number takes as a tensor."""
-    from ..runtime.convert import as_array
-
     return dtypes.as_dtype(as_array(x).dtype)
 
 
@@ -99,7 +92,7 @@ def fits(x: Any, dtype: DType) -> bool:
     if isinstance(x, Tensor):
         return x.dtype is dtype
     found = as_array_dtype(x)
-    if isinstance(x, (np.ndarray, np.generic)) or isinstance(x, bool):
+    if isinstance(x, (np.ndarray, np.generic, bool)):
         return found is dtype
     if dtype.is_floating or dtype.is_complex:
         return found.is_integer or (found.is_floating and not isinstance(x, complex)) or dtype.is_complex
@@ -113,8 +106,6 @@ def converted(x: Any, dtype: DType) -> Tensor:
 
 def describe(x: Any) -> str:
     """A leaf as errors show it."""
-    if isinstance(x, SymbolicTensor):
-        return f"a tensor {x.type}"
     if isinstance(x, Tensor):
         return f"a tensor {x.type}"
     if x is UNDEFINED:

@@ -364,7 +364,7 @@ def function(
     Args:
       input_signature: a `TensorSpec` (or structure of them) for each argument; the function is then traced once.
       reduce_retracing: after the second shape of an argument, its varying sizes become symbols.
-      autograph: whether control flow on tensors (`if`, `while`, `for`, `and` ...) is compiled; False leaves Python as it is.
+      autograph: whether control flow on tensors (`if`, `while`, `for`, `and` ...) is compiled, or left to Python.
       jit_compile, experimental_*: accepted for TensorFlow's sake; everything here is compiled.
 
     Raises:

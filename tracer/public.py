@@ -10,12 +10,12 @@ from typing import Any
 from ..runtime.convert import as_tensor, is_tensor
 from ..runtime.nest import flatten
 from .concrete import ConcreteFunction
+from .control_api import case, cond, foldl, foldr, map_fn, scan, switch_case, vectorized_map, while_loop
 from .function import Function, function
 from .gradients import gradients
 from .rewrite import do_not_convert
 from .scopes import executing_eagerly, init_scope, inside_function
 from .spec import TensorSpec
-
 
 
 @contextmanager
@@ -42,12 +42,21 @@ __all__ = [
     "Function",
     "TensorSpec",
     "autograph",
+    "case",
+    "cond",
     "control_dependencies",
     "executing_eagerly",
+    "foldl",
+    "foldr",
     "function",
     "gradients",
     "group",
     "init_scope",
     "inside_function",
+    "map_fn",
     "no_op",
+    "scan",
+    "switch_case",
+    "vectorized_map",
+    "while_loop",
 ]

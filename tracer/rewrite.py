@@ -1,13 +1,12 @@
 """Source rewriting: a Python function in, one out that does the same and whose control flow also works on tensors.
 
-`convert` finds the function's source, rewrites its syntax tree (`rewrite_jumps`, `rewrite_emit`) and compiles the result
-under the user's file name and line numbers. The new function shares globals, closure cells, defaults and attributes with
-the original. What it calls is converted when it is called (`control.call`): functions of the user's own modules, never
-those of libraries. The work is done once per code object.
+`convert` finds the function's source, rewrites its syntax tree (`rewrite_jumps`, `rewrite_emit`) and compiles the
+result under the user's file name and line numbers. The new function shares globals, closure cells, defaults and
+attributes with the original. What it calls is converted when it is called (`control.call`): functions of the user's own
+modules, never those of libraries. The work is done once per code object.
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast
@@ -48,7 +47,7 @@ def convert(f: Any) -> Any:
         return f if new is f.func else functools.partial(new, *f.args, **f.keywords)
     if isinstance(f, WeakMethod):
         return f.with_function(convert(f.__func__))
-    call = getattr(type(f), "__call__", None)
+    call = getattr(type(f), "__call__", None)  # noqa: B004  # the function itself is wanted
     if isinstance(call, FunctionType) and not isinstance(f, type):
         new = converted_function(call)
         return f if new is call else MethodType(new, f)
@@ -124,7 +123,7 @@ def rewritten_code(fn: FunctionType) -> CodeType | None:
 
 
 def rewritten_tree(fn: FunctionType, found: Found) -> ast.Module:
-    """A module with one function, which holds the rewritten one; its parameters are what that one takes from outside."""
+    """A module with one function, which holds the rewritten one; its parameters are what that takes from outside."""
     emitter = Emitter(found.owner)
     node = copy.deepcopy(found.node)
     new: ast.stmt

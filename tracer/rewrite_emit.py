@@ -87,7 +87,8 @@ class Emitter(Mangler):
         everything = stores(*body) | shared if peeks(body) else frozenset()
         self.bound = stores(*body) | {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
         self.live = Liveness(body, escaping(body) | self.globals | everything, jumps.stop_flags)
-        args = self.generic_visit(node.args)
+        args = node.args
+        self.generic_visit(args)
         new = ast.FunctionDef(node.name, args, self.block(body), [], node.returns)
         return ast.copy_location(new, node)
 
@@ -132,8 +133,9 @@ class Emitter(Mangler):
         d = self.fresh()
         changed = places([*node.body, *node.orelse])
         here = self._here(assigned, changed)
+        guard = self.jumps.guards.get(id(node))
         text = (
-            f"{d} = ag__.If(AG_TEST, {self._tuple(needed)}, {self.jumps.guards.get(id(node))!r}, {self._places(changed)})\n"
+            f"{d} = ag__.If(AG_TEST, {self._tuple(needed)}, {guard!r}, {self._places(changed)})\n"
             f"if {d}.then({here}): AG_BODY\n"
             f"if {d}.other({here}):\n{self._load(d, assigned)} AG_ORELSE\n"
             f"if {d}.done({here}):\n{self._load(d, assigned)} pass\n"

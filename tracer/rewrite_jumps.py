@@ -1,9 +1,9 @@
 """`break`, `continue` and `return` as flags: the first step of rewriting, after which all control flow is structured.
 
-A jump sets flags; what would be skipped is put behind a test of them. Where an `if` ends one of its branches with a jump,
-the statements that follow move into the other branch, so that the common early return needs no test. Each loop that is
-left early gets two flags, "stop" (the loop ends) and "skip" (the rest of this trip does not run); the function gets one,
-and a place for its value. On Python values the result does exactly what the original did.
+A jump sets flags; what would be skipped is put behind a test of them. Where an `if` ends one of its branches with a
+jump, the statements that follow move into the other branch, so that the common early return needs no test. Each loop
+that is left early gets two flags, "stop" (the loop ends) and "skip" (the rest of this trip does not run); the function
+gets one, and a place for its value. On Python values the result does exactly what the original did.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ class Jumps:
                 continue
             if isinstance(s, ast.If) and rest:
                 if ends(s.body):
-                    return out + [self._if(s, s.body, [*s.orelse, *rest])]
+                    return [*out, self._if(s, s.body, [*s.orelse, *rest])]
                 if ends(s.orelse):
-                    return out + [self._if(s, [*s.body, *rest], s.orelse)]
+                    return [*out, self._if(s, [*s.body, *rest], s.orelse)]
             out += self._inner(s)
             if rest:
                 out.append(self._guard(rest))
@@ -197,12 +197,14 @@ def split_docstring(body: Sequence[ast.stmt]) -> tuple[Block, Block]:
 
 
 def parse(text: str, at: ast.AST) -> Block:
-    """Statements from text, all at the place of a node."""
+    """Statements from text, all at the line on which a node begins."""
     body = ast.parse(text).body
     for s in body:
         for n in ast.walk(s):
             if isinstance(n, (ast.stmt, ast.expr)):
                 ast.copy_location(n, at)
+                # the compiler takes the line of a method call from the end of `ag__.If`
+                n.end_lineno, n.end_col_offset = n.lineno, n.col_offset + 1
     return body
 
 
