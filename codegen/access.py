@@ -38,8 +38,8 @@ class Part(NamedTuple):
     guard: Guard = ()
 
 
-ELEMENTWISE, MAP, CHOICE, SOURCE, GATHER, REDUCE, WRITE, OPAQUE, RETURN = (
-    "elementwise", "map", "choice", "source", "gather", "reduce", "write", "opaque", "return",
+ELEMENTWISE, MAP, CHOICE, SOURCE, GATHER, REDUCE, WRITE, OPAQUE, RETURN, REGION = (
+    "elementwise", "map", "choice", "source", "gather", "reduce", "write", "opaque", "return", "region",
 )  # fmt: skip
 
 _REDUCTIONS = {
@@ -49,7 +49,8 @@ _REDUCTIONS = {
 _MAPS: dict[str, Callable[[Op, At], At]] = {}
 _FIXED = {
     "constant": SOURCE, "iota": SOURCE, "random_bits": SOURCE, "random_uniform": SOURCE, "pad": CHOICE,
-    "concat": CHOICE, "return": RETURN, "gather": GATHER, "update": WRITE, "add_at": WRITE,
+    "concat": CHOICE, "return": RETURN, "yield": RETURN, "for": REGION, "while": REGION, "if": REGION,
+    "gather": GATHER, "update": WRITE, "add_at": WRITE,
 }  # fmt: skip
 
 

@@ -1,27 +1,32 @@
 """Where arrays live: in an input, in a result, in the arena (scratch), or among the module's constants.
 
-Lifetimes come from the order of the steps. A buffer that dies where an elementwise kernel writes another of its
-size, element by element at the same place, is taken over; so is the base of an `update` when nobody needs it
-afterwards. Results are written in place, also where they may share memory with a donated parameter, if every read
-of that parameter comes before or at the very element that is written; else they are made in the arena and copied at
-the end.
+Lifetimes come from the order of the steps (`lifetimes.py`). Values that are never alive together may form a group
+that shares memory: an `update` with its base, what a loop carries with its initial value, its next value and the
+loop's result. A buffer that dies where an elementwise kernel writes another of its size, element by element at the
+same place, is taken over. Where the next value of something carried cannot share its memory, both areas change roles
+after each trip (a ring: the pointers turn, nothing is copied). Results are written in place, also where they may
+share memory with a donated parameter, if every read of that parameter comes before or at the very element that is
+written; else they are made in the arena and copied at the end.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..ir.graph import Value
-from .plan import Call, Kernel, Plan, Root, numel
+from .lifetimes import Lifetimes, Piece
+from .plan import Call, Kernel, Plan, Region, Root, Steps, numel
+from .regions import carries, is_loop
 
 ALIGN = 64
 _CELL = 8
 
 
 class Place(NamedTuple):
-    """A location: kind `in`, `out`, `scratch` or `const`; `at` is a parameter, a result, or a byte offset."""
+    """A location: kind `in`, `out`, `scratch` or `ring`; `at` is a parameter, a result, a byte offset, or a number."""
 
     kind: str
     at: int
@@ -33,13 +38,17 @@ class Memory:
 
     Attributes:
       places: the location of every buffer. scratch: bytes of the arena. copies: (result, owner of its elements) to be
-      copied at the end; `staged` says that all sources must be read before any result is written.
+      copied at the end; `staged` says that all sources must be read before any result is written. rings: places whose
+      areas change roles at run time, with the number of the ring they belong to and the offset of the area they have
+      at first. turns: for each loop what is carried (parameter -> source of its next value) by turning a ring.
     """
 
     places: dict[Value, Place] = field(default_factory=dict)
     scratch: int = 0
     copies: list[tuple[int, Value]] = field(default_factory=list)
     staged: dict[Value, int] = field(default_factory=dict)
+    rings: dict[Place, tuple[int, int]] = field(default_factory=dict)
+    turns: dict[Region, dict[Value, Value]] = field(default_factory=dict)
 
 
 def bytes_of(v: Value) -> int:
@@ -57,25 +66,10 @@ class _Assigner:
         self.plan = plan
         self.donate = donate
         self.memory = Memory()
-        self.end = len(plan.steps)
-        self.writes: dict[Value, list[int]] = {}
-        self.reads: dict[Value, list[int]] = {}
-        self.group: dict[Value, Value] = {}  # buffers that share memory by construction: base and update
-        self._collect()
-
-    def _collect(self) -> None:
-        for k, step in enumerate(self.plan.steps):
-            for v in step.targets:
-                self.writes.setdefault(v, []).append(k)
-            for v in _read(self.plan, step):
-                self.reads.setdefault(v, []).append(k)
-        for v in self.plan.fn.results:
-            for o in self.plan.owners(v):
-                self.reads.setdefault(o, []).append(self.end)
-
-    def last_read(self, v: Value) -> int:
-        """The last step that reads a buffer; -1 if none does."""
-        return max(self.reads.get(v, [-1]))
+        self.life = Lifetimes(plan)
+        self.group: dict[Value, list[Value]] = {v: [v] for v in self.life.writes}  # values that share memory
+        self.ring: dict[int, list[list[Value]]] = {}  # id of a group -> the groups of its ring
+        self.residents: defaultdict[Place, list[Value]] = defaultdict(list)
 
     def run(self) -> Memory:
         """Places for everything."""
@@ -83,6 +77,8 @@ class _Assigner:
             self.memory.places[p] = Place("in", k)
         results = self._results()
         self._join_updates(results)
+        self._join_moves()
+        self._turn()
         self._place_results(results)
         self._arena()
         for k, v in enumerate(self.plan.fn.results):
@@ -92,58 +88,83 @@ class _Assigner:
         self._stage()
         return self.memory
 
-    # -- results and updates -----------------------------------------------------------------------------------------
-
     def _results(self) -> dict[Value, int]:
         """Buffers made by steps that are results, each with the first result it is."""
         out: dict[Value, int] = {}
         for k, v in enumerate(self.plan.fn.results):
             o = self.plan.owner.get(v)
-            if v.type.shape and o is not None and o in self.writes:
+            if v.type.shape and o is not None and o in self.group:
                 out.setdefault(o, k)
         return out
 
+    # -- groups ------------------------------------------------------------------------------------------------------
+
+    def _join(self, a: Value, b: Value) -> None:
+        small, large = sorted((self.group[a], self.group[b]), key=len)
+        if small is not large:
+            large += small
+            self.group.update((v, large) for v in small)
+
     def _join_updates(self, results: Mapping[Value, int]) -> None:
         """An update shares its base's memory where the base is not needed afterwards."""
-        for k, step in enumerate(self.plan.steps):
-            bases = list(_bases(self.plan, step))
+        for k, event in enumerate(self.life.events):
+            bases = list(_bases(self.plan, event.step)) if event.what == "step" else []
             for target, base in bases:
                 mine = target not in results or base not in results
                 mine = mine and sum(b is base for _, b in bases) == 1  # two updates of one base: each needs its own
-                if base in self.writes and self.last_read(base) == k and mine and self._same_place(step, base, target):
-                    self.group[target] = self.group.get(base, base)
+                if not mine or base not in self.group or self.life.last_read(base, k) != k:
+                    continue
+                if self._same_place(event.step, base, target):
+                    self._join(target, base)
 
-    def _same_place(self, step: Kernel | Call, v: Value, target: Value) -> bool:
+    def _join_moves(self) -> None:
+        """What is handed on by a region shares memory with where it came from, if they are never alive together."""
+        moments = sorted(self.life.events, key=lambda e: ("leave", "yield", "enter").index(e.what) if e.moves else 3)
+        for event in moments:
+            for target, source in event.moves.items():
+                if source in self.group and not self._interfere(target, source):
+                    self._join(target, source)
+
+    def _interfere(self, a: Value, b: Value) -> bool:
+        """Whether some members of two groups are alive together."""
+        if self.group[a] is self.group[b]:
+            return False
+        return any(
+            self._overlap(x, p, y, q)
+            for x in self.group[a]
+            for y in self.group[b]
+            for p in self.life.pieces[x]
+            for q in self.life.pieces[y]
+        )
+
+    def _overlap(self, a: Value, p: Piece, b: Value, q: Piece) -> bool:
+        if self.life.exclusive(p.start, q.start):
+            return False
+        if p.start > q.start:
+            a, p, b, q = b, q, a, p
+        last = max((k for k in p.ends if not self.life.exclusive(k, q.start)), default=-1)
+        if p.start == q.start or last > q.start:
+            return True
+        return last == q.start and not self._handed_over(q.start, a, b)
+
+    def _handed_over(self, k: int, old: Value, new: Value) -> bool:
+        """Whether at an event that reads `old` for the last time `new` may be written over it."""
+        event = self.life.events[k]
+        if event.what != "step":
+            return event.moves.get(new) is old and sum(v is old for v in event.moves.values()) == 1
+        if isinstance(event.step, Kernel):
+            return self._takes_over(event.step, old, new)
+        return (new, old) in _bases(self.plan, event.step) and self._same_place(event.step, old, new)
+
+    def _same_place(self, step: Steps, v: Value, target: Value) -> bool:
         """Whether the step reads `v` only at the element of `target` that it writes just then."""
-        if isinstance(step, Call):
+        if not isinstance(step, Kernel):
+            assert isinstance(step, Call)
             return step.inputs.count(v) <= 1 and sum(self.plan.owner.get(x) is v for x in step.inputs) <= 1
         if any(v in self.plan.owners(s) for s in step.reads.scalars):
             return False
         positions = {leaf.position for leaf in step.reads.leaves if leaf.owner is v}
         return not positions or (len(positions) == 1 and all(r.position in positions for r in _stores(step, target)))
-
-    def _place_results(self, results: Mapping[Value, int]) -> None:
-        for o, k in results.items():
-            members = [v for v in self.writes if self.group.get(v, v) is self.group.get(o, o)]
-            taken = any(self.memory.places.get(v) for v in members)
-            if not taken and self._safe(members, k):
-                for v in members:
-                    self.memory.places[v] = Place("out", k)
-
-    def _safe(self, members: list[Value], result: int) -> bool:
-        """Whether writing these into the result cannot destroy a donated parameter that is still to be read."""
-        number = self.donate.get(result)
-        if number is None:
-            return True
-        p = self.plan.fn.params[number]
-        for v in members:
-            for k in self.writes[v]:
-                if self.last_read(p) > k:
-                    return False
-                step = self.plan.steps[k]
-                if k in self.reads.get(p, []) and not (isinstance(step, Kernel) and self._takes_over(step, p, v)):
-                    return False
-        return True
 
     def _takes_over(self, step: Kernel, old: Value, new: Value) -> bool:
         """Whether `new` may be written over `old` while the kernel runs: element by element, each read before."""
@@ -156,46 +177,108 @@ class _Assigner:
         same = old.type.dtype.size == new.type.dtype.size and numel(old) == numel(new)
         return same and roots[0].position in positions and not roots[0].reduce and roots[0].base is None
 
+    # -- rings -------------------------------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        """Finds the loops whose carried arrays change areas from trip to trip."""
+        for event in self.life.events:
+            step = event.step
+            if event.what != "leave" or not isinstance(step, Region) or not is_loop(step):
+                continue
+            turns: dict[Value, Value] = {}
+            arrays = [(c.param, self.plan.owner.get(c.given[0])) for c in carries(step)]
+            taken = {id(self.group[p]) for p, v in arrays if p and v in self.group and self.group[v] is self.group[p]}
+            for p, v in arrays:
+                assert p is not None
+                if v is None or v not in self.group or id(self.group[v]) in taken or not self.life.inside(v, step):
+                    continue
+                if all(bytes_of(x) == bytes_of(p) for x in (*self.group[v], *self.group[p])):
+                    taken.add(id(self.group[v]))
+                    turns[p] = v
+                    self._link(self.group[p], self.group[v])
+            self.memory.turns[step] = turns
+
+    def _link(self, a: list[Value], b: list[Value]) -> None:
+        one, other = (self.ring.setdefault(id(g), [g]) for g in (a, b))
+        if one is not other:
+            one += other
+            self.ring.update((id(g), one) for g in other)
+
+    # -- results -----------------------------------------------------------------------------------------------------
+
+    def _place_results(self, results: Mapping[Value, int]) -> None:
+        for o, k in results.items():
+            members = self.group[o]
+            taken = any(v in self.memory.places for v in members) or id(members) in self.ring
+            if not taken and self._safe(members, k):
+                self._settle(members, Place("out", k))
+
+    def _settle(self, members: list[Value], place: Place) -> None:
+        self.memory.places.update((v, place) for v in members)
+        self.residents[place] += members
+
+    def _safe(self, members: list[Value], result: int) -> bool:
+        """Whether writing these into the result cannot destroy a donated parameter that is still to be read."""
+        number = self.donate.get(result)
+        if number is None:
+            return True
+        p = self.plan.fn.params[number]
+        reads = self.life.reads[p]
+        last = max(reads, default=-1)
+        for v in members:
+            for k in self.life.writes[v]:
+                if last > k or (k in reads and not self._handed_over(k, p, v)):
+                    return False
+        return True
+
     # -- the arena ---------------------------------------------------------------------------------------------------
 
     def _arena(self) -> None:
         """First fit by lifetime; 0-d values made by steps have cells of their own at the start."""
-        used: list[tuple[int, int, int]] = []  # (offset, bytes, last step)
-        cells = 0
-        for v in self.writes:
-            if not v.type.shape:
-                self.memory.places[v] = Place("scratch", cells * _CELL)
-                cells += 1
-        floor = _aligned(cells * _CELL)
+        used: list[tuple[int, int, int]] = []  # (offset, bytes, last event)
+        cells = [v for v in self.group if not v.type.shape]
+        for n, v in enumerate(cells):
+            self.memory.places[v] = Place("scratch", n * _CELL)
+        floor = _aligned(len(cells) * _CELL)
         self.memory.scratch = floor
-        for k, step in enumerate(self.plan.steps):
-            for v in step.targets:
-                if v in self.memory.places:
-                    continue
-                members = [x for x in self.writes if self.group.get(x, x) is self.group.get(v, v)]
-                last = max(max(self.last_read(x), *self.writes[x]) for x in members)
-                used = [u for u in used if u[2] >= k]
-                size = _aligned(max(bytes_of(v), 1))
-                offset = self._taken_over(step, k, v, used)
+        for number, (start, end, ring) in enumerate(self._units()):
+            used = [u for u in used if u[2] >= start]
+            for members in ring:
+                size = _aligned(max(max(map(bytes_of, members)), 1))
+                offset = self._taken_over(start, members, used) if len(ring) == 1 else None
                 if offset is None:
                     offset = _gap(used, size, floor)
-                used.append((offset, size, last))
+                used.append((offset, size, end))
                 self.memory.scratch = max(self.memory.scratch, offset + size)
-                for x in members:
-                    self.memory.places[x] = Place("scratch", offset)
+                place = Place("scratch", offset)
+                if len(ring) > 1:
+                    place = Place("ring", len(self.memory.rings))
+                    self.memory.rings[place] = number, offset
+                self._settle(members, place)
 
-    def _taken_over(self, step: Kernel | Call, k: int, v: Value, used: list[tuple[int, int, int]]) -> int | None:
-        """The offset of a buffer that dies in this kernel and that `v` may overwrite."""
-        if not isinstance(step, Kernel) or len(self.writes[v]) > 1:
+    def _units(self) -> list[tuple[int, int, list[list[Value]]]]:
+        """The rings (groups without one alone) in the order of their first event, with that and their last one."""
+        out: dict[int, tuple[int, int, list[list[Value]]]] = {}
+        for v, members in self.group.items():
+            ring = self.ring.get(id(members), [members])
+            if v not in self.memory.places and id(ring[0]) not in out:
+                spans = [self.life.span(x) for g in ring for x in g]
+                out[id(ring[0])] = min(s for s, _ in spans), max(e for _, e in spans), ring
+        return sorted(out.values(), key=lambda u: u[0])
+
+    def _taken_over(self, k: int, members: list[Value], used: list[tuple[int, int, int]]) -> int | None:
+        """The offset of a buffer that dies in this kernel and that these values may overwrite."""
+        step = self.life.events[k].step
+        v = min(members, key=lambda x: self.life.writes[x][0])
+        if not isinstance(step, Kernel) or v not in step.targets or len(self.life.writes[v]) > 1:
             return None
         for old in dict.fromkeys(leaf.owner for leaf in step.reads.leaves):
             place = self.memory.places.get(old)
             if place is None or place.kind != "scratch" or bytes_of(old) != bytes_of(v):
                 continue
-            sharers = [x for x in self.writes if self.memory.places.get(x) == place and x is not old]
-            if any(max(self.last_read(x), *self.writes[x]) >= k for x in sharers) or self.last_read(old) != k:
+            if any(self.life.span(x)[1] >= k for x in self.residents[place] if x is not old):
                 continue
-            if self._takes_over(step, old, v):
+            if self.life.span(old)[1] == k and self._takes_over(step, old, v):
                 used[:] = [u for u in used if u[0] != place.at or u[2] != k]
                 return place.at
         return None
@@ -215,31 +298,14 @@ def _stores(step: Kernel, target: Value) -> list[Root]:
     return [r for r in step.roots if r.target is target]
 
 
-def _bases(plan: Plan, step: Kernel | Call) -> Iterator[tuple[Value, Value]]:
+def _bases(plan: Plan, step: Steps) -> Iterator[tuple[Value, Value]]:
     """(target, base) of the step's writes into a slot."""
     if isinstance(step, Kernel):
         for r in step.roots:
             if r.base is not None:
                 yield r.target, plan.owner[r.base]
-    elif step.op is not None and step.op.kind.name == "scatter_add":
+    elif isinstance(step, Call) and step.op is not None and step.op.kind.name == "scatter_add":
         yield step.op.results[0], plan.owner[step.inputs[0]]
-
-
-def _read(plan: Plan, step: Kernel | Call) -> Iterator[Value]:
-    if isinstance(step, Kernel):
-        own = {r.target for r in step.roots}
-        stored = {(r.target, r.position) for r in step.roots}
-        for leaf in step.reads.leaves:
-            if leaf.owner not in own or (leaf.owner, leaf.position) not in stored:
-                yield leaf.owner
-        for v in step.reads.scalars:
-            yield from plan.owners(v)
-        for r in step.roots:
-            if r.base is not None:
-                yield plan.owner[r.base]
-    else:
-        for v in step.inputs:
-            yield from plan.owners(v)
 
 
 def _aligned(n: int) -> int:

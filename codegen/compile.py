@@ -5,11 +5,13 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from ..ir.graph import Function
+from ..ir.types import StackType
 from . import describe
 from .errors import Unsupported, index_error
 from .fusion import plan
@@ -30,13 +32,15 @@ class Executable:
       donate: result -> parameter whose memory the result may be given. work: a rough time in ns.
     """
 
-    def __init__(self, fn: Function, module: Module, library: Library, donate: Mapping[int, int], text: str) -> None:
+    def __init__(
+        self, fn: Function, module: Module, library: Library, donate: Mapping[int, int], text: str, work: float
+    ) -> None:
         self.fn = fn
         self.library = library
         self.scratch_bytes = module.memory.scratch
         self.donate = dict(donate)
         self.kernels = text
-        self.work = describe.work(module, fn)
+        self.work = work
         self._keep = module.keep
 
     @property
@@ -50,7 +54,9 @@ class Executable:
 
     def error(self, status: int) -> Exception:
         """The error for a status that `main` returned."""
-        op = self.fn.body.ops[status - 1]
+        if status < 0:
+            return MemoryError(f"@{self.fn.name}: no memory for a stack of the reverse pass")
+        op = next(islice(self.fn.body.walk(), status - 1, None))
         return index_error(op, status)
 
     @cached_property
@@ -101,11 +107,15 @@ def compile_function(
     """
     if not fn.is_static:
         raise Unsupported(None, f"function @{fn.name} has symbolic sizes: specialise it first")
-    for op in fn.body.ops:
-        if op.regions or op.kind.effect or op.kind.name == "call":
+    for v in (*fn.params, *fn.results):
+        if isinstance(v.type, StackType):
+            raise Unsupported(None, f"function @{fn.name} takes or gives a stack")
+    for op in fn.body.walk():
+        if op.kind.effect or op.kind.name == "call":
             raise Unsupported(op, "there is no compiled form of this op yet")
     lowered = lower(fn)
     steps = plan(lowered)
     module = ModuleWriter(steps, donate or {}, contract).write()
     library = compile_module(module.text, module.symbols, opt=OPT_LEVEL if opt is None else opt)
-    return Executable(lowered, module, library, donate or {}, describe.describe(steps, module))
+    text = describe.describe(steps, module)
+    return Executable(lowered, module, library, donate or {}, text, describe.work(steps, module))

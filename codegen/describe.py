@@ -8,33 +8,53 @@ from ..ir.graph import Function, Op, Value
 from . import access
 from .loops import KernelCode
 from .module import Module
-from .plan import Call, Kernel, Plan, Root
+from .plan import Call, Kernel, Number, Plan, Region, Root, Steps, is_literal
 
 _MULTIPLY_ADDS_PER_NS = 40.0
 _ADDITIONS_PER_NS = 12.0
+_UNKNOWN_TRIPS = 100.0
 
 
 def describe(plan: Plan, module: Module) -> str:
-    """One paragraph per step."""
+    """One paragraph per step; the steps of a region under it."""
     names = _names(plan.fn)
-    lines = [f"@{plan.fn.name}: {len(plan.steps)} steps, {module.memory.scratch} bytes of scratch"]
     codes = {id(step): code for step, code in module.called}
+    head = f"@{plan.fn.name}: {len(plan.steps)} steps, {module.memory.scratch} bytes of scratch"
+    return "\n".join([head, *_steps(plan, names, codes, module)])
+
+
+def _steps(plan: Plan, names: dict[Value, str], codes: dict[int, KernelCode], module: Module) -> list[str]:
+    lines = []
     for step in plan.steps:
-        if isinstance(step, Call):
-            assert step.op is not None
-            inputs = ", ".join(names.get(v, "?") for v in step.inputs)
-            lines.append(f"{step.op.kind.name} ({inputs}) -> {_made(step, names, module)}{_where(step.op)}")
-        else:
+        made = _made(step, names, module)
+        if isinstance(step, Kernel):
             code = codes.get(id(step))
-            name = code.name if code else "(empty)"
-            lines.append(f"kernel {name} over {list(step.domain)}{_loops(code)} -> {_made(step, names, module)}")
+            if code is None and not step.domain:
+                lines.append(f"element -> {made}")
+            else:
+                loops = f"kernel {code.name if code else '(empty)'} over {list(step.domain)}{_loops(code)}"
+                lines.append(f"{loops} -> {made}")
             lines += [f"  {_root(r, names)}{_where(r.op)}" for r in step.roots if r.kept]
-    return "\n".join(lines)
+            continue
+        assert step.op is not None
+        if isinstance(step, Number):
+            lines.append(f"number {names.get(step.op.results[0], '?')}{_where(step.op)}")
+            continue
+        inputs = ", ".join(names.get(v, "?") for v in step.inputs)
+        lines.append(f"{step.op.kind.name} ({inputs}) -> {made}{_where(step.op)}")
+        if isinstance(step, Region):
+            for inner in step.plans:
+                lines.append("{")
+                lines += ["  " + line for line in _steps(inner, names, codes, module)]
+            lines.append("}")
+    return lines
 
 
 def _names(fn: Function) -> dict[Value, str]:
-    out, k = {}, 0
-    for v in [*fn.params, *(r for op in fn.body.ops for r in op.results)]:
+    out: dict[Value, str] = {}
+    inner = [p for op in fn.body.walk() for r in op.regions for p in r.params]
+    k = 0
+    for v in [*fn.params, *inner, *(r for op in fn.body.walk() for r in op.results)]:
         if v.name:
             out[v] = f"%{v.name}"
         else:
@@ -43,7 +63,7 @@ def _names(fn: Function) -> dict[Value, str]:
     return out
 
 
-def _made(step: Kernel | Call, names: dict[Value, str], module: Module) -> str:
+def _made(step: Steps, names: dict[Value, str], module: Module) -> str:
     parts = []
     for v in step.targets:
         place = module.memory.places.get(v)
@@ -73,18 +93,43 @@ def _loops(code: KernelCode | None) -> str:
     return f" as loops {' / '.join(loops)}{blocks}"
 
 
-def work(module: Module, fn: Function) -> float:
+def work(plan: Plan, module: Module) -> float:
     """A rough estimate of the run time in ns."""
-    total = 20.0
-    for _, code in module.called:
-        if code.schedule is not None:
-            s = code.schedule
-            cost = 2 + sum(access.cost(v.owner) for v, _ in s.reads.visits if isinstance(v.owner, Op))
-            total += 5 + prod(s.extents.values()) * cost / _ADDITIONS_PER_NS
-        else:
-            total += 5 + sum(float(prod(access.shape_of(v))) for v in code.pointers)
-    for op in fn.body.ops:
-        if op.kind.name == "matmul":
+    return 20.0 + _work(plan, {id(step): code for step, code in module.called})
+
+
+def _work(plan: Plan, codes: dict[int, KernelCode]) -> float:
+    total = 0.0
+    for step in plan.steps:
+        if isinstance(step, Region):
+            total += _trips(step) * sum(2.0 + _work(inner, codes) for inner in step.plans)
+        elif isinstance(step, Call) and step.op is not None and step.op.kind.name == "matmul":
+            op = step.op
             k = access.shape_of(op.operands[0])[-2 if op.attrs["transpose_a"] else -1]
             total += 30 + prod(access.shape_of(op.results[0])) * k / _MULTIPLY_ADDS_PER_NS
+        else:
+            total += _cost(codes.get(id(step)))
     return total
+
+
+def _cost(code: KernelCode | None) -> float:
+    if code is None:
+        return 1.0
+    if code.schedule is None:
+        return 5 + sum(float(prod(access.shape_of(v))) for v in code.pointers)
+    s = code.schedule
+    cost = 2 + sum(access.cost(v.owner) for v, _ in s.reads.visits if isinstance(v.owner, Op))
+    return 5 + prod(s.extents.values()) * cost / _ADDITIONS_PER_NS
+
+
+def _trips(step: Region) -> float:
+    """How often the blocks of a region run, as far as the program says."""
+    op = step.op
+    assert op is not None
+    if op.kind.name == "if":
+        return 0.5
+    bounds = op.operands[:3]
+    if op.kind.name == "for" and all(is_literal(v) for v in bounds):
+        low, high, by = (int(v.owner.attrs["value"]) for v in bounds if isinstance(v.owner, Op))
+        return float(len(range(low, high, by))) if by else 0.0
+    return _UNKNOWN_TRIPS

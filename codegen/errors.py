@@ -16,9 +16,16 @@ class Unsupported(Exception):
         self.op = op
 
 
+_OTHER = {"for": "the step is zero", "pop": "the stack is empty"}
+
+
 def index_error(op: Op, number: int) -> InvalidArgumentError:
-    """The error for status `number` of compiled code, which failed in `op`: an index out of range."""
+    """The error for status `number` of compiled code, which failed in `op`: most often an index out of range."""
     where = f" at {op.loc}" if op.loc else ""
+    if op.kind.name in _OTHER:
+        error = InvalidArgumentError(f"{op.kind.name}{where}: {_OTHER[op.kind.name]}")
+        error.op = op
+        return error
     shapes = ", ".join(str(v.type) for v in op.operands)
     error = InvalidArgumentError(
         f"{op.kind.name}{where}: an index is out of range (operands {shapes}); "

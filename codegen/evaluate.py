@@ -235,14 +235,18 @@ class Evaluator:
         bad = self.apply(lambda em, c: em.not_(c), scope, fits)
         if guard:
             bad = self.apply(lambda em, c, g: em.and_(c, g), scope, bad, self.condition(guard, scope))
+        self.report(a.op, bad, scope)
+        return self.apply(lambda em, c, r: em.select(c, r, 0), scope, fits, x)
+
+    def report(self, op: Op, bad: Val, scope: Scope) -> None:
+        """Sets the status where an index that `op` uses is out of range."""
         where = scope.at(bad.depth)
         found = bad.reg
         if bad.wide:
             found = where.wide.any(found if where.mask is None else where.wide.and_(found, where.mask))
         em, status = where.scalar, self.status()
         old = em.op(f"load i32, ptr {status}", "i32")
-        em.raw(f"store i32 {em.select(found, self.plan.order[a.op] + 1, old).text}, ptr {status}")
-        return self.apply(lambda em, c, r: em.select(c, r, 0), scope, fits, x)
+        em.raw(f"store i32 {em.select(found, self.plan.order[op] + 1, old).text}, ptr {status}")
 
     # -- memory ------------------------------------------------------------------------------------------------------
 

@@ -10,13 +10,32 @@ knowledge.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from math import prod
 
+from ..ir import rewrite
 from ..ir.graph import Function, Op, Value
-from . import access, special
+from . import access, regions, special
 from .index_map import At, Index, Quot, Rem, levels_of
-from .plan import Call, Kernel, Plan, Root, Walk, is_literal, numel, reduction, slots, store, write
+from .plan import (
+    Call,
+    Kernel,
+    Number,
+    Plan,
+    Region,
+    Root,
+    Steps,
+    Walk,
+    is_array,
+    is_literal,
+    number,
+    numel,
+    reduction,
+    slots,
+    store,
+    write,
+)
 
 MAX_INLINE = 96  # ops below a value that is computed where it is read
 MAX_DEPTH = 40  # the longest chain among them
@@ -27,52 +46,48 @@ _LAUNCH = 300  # what one more loop nest costs
 
 
 def plan(fn: Function) -> Plan:
-    """The steps of a static function without regions.
+    """The steps of a static function, those of its regions included.
 
     Raises:
       Unsupported: for an op or dtype that has no machine form.
     """
-    forced = set(_required(fn))
+    outer = Plan(fn, order={op: k for k, op in enumerate(fn.body.walk())})
+    outer.owner.update((p, p) for p in fn.params)
+    return _plan(outer)
+
+
+def _plan(given: Plan) -> Plan:
+    """The steps of a block; `given` knows what it shares with the blocks round it, and its parameters' buffers."""
+    forced = set(regions.needed(given.fn.body))
     for _ in range(_ROUNDS):
-        planner = _Planner(fn, forced)
+        planner = _Planner(given, forced)
         planner.run()
         more = set(planner.dear()) | set(planner.awkward())
         if not more - forced:
             break
         forced |= more
     planner.finish()
-    return planner.plan
-
-
-def _required(fn: Function) -> Iterator[Value]:
-    """Values that need a buffer whatever else is decided."""
-    for op in fn.body.ops:
-        f = access.form(op)
-        if f in (access.OPAQUE, access.RETURN):
-            yield from (v for v in special.inputs(op) if v.type.shape)
-        elif f == access.GATHER:
-            v = op.operands[0]
-            if isinstance(v.owner, Op) and access.form(v.owner) in (access.ELEMENTWISE, access.CHOICE):
-                yield v
-        elif f == access.WRITE:
-            yield op.operands[0]
-        elif op.kind.name == "concat" and _dear_concat(op):
-            yield op.results[0]
-
-
-def _dear_concat(op: Op) -> bool:
-    owners = [v.owner for v in op.operands]
-    return len(owners) > 3 or any(isinstance(o, Op) and access.cost(o) > 1 for o in owners)
+    for step in planner.plan.steps:
+        if isinstance(step, Region):
+            for inner in regions.blocks(step, planner.plan):
+                step.plans.append(_plan(inner))
+    given.owner.update(planner.plan.owner)
+    given.registers |= planner.plan.registers
+    given.steps = planner.plan.steps
+    return given
 
 
 class _Planner:
     """One round of planning."""
 
-    def __init__(self, fn: Function, forced: set[Value]) -> None:
-        self.plan = Plan(fn, order={op: k for k, op in enumerate(fn.body.ops)})
+    def __init__(self, given: Plan, forced: set[Value]) -> None:
+        # Copies: what one round decides, the next one must not see.
+        self.plan = Plan(given.fn, [], dict(given.owner), given.order, set(given.registers))
         self.forced = forced
-        self.steps: list[Kernel | Call] = []
-        self.need: dict[Value, int] = {}  # the steps that a value reads from, directly
+        self.steps: list[Steps] = []
+        # The steps of this block that a value reads from, directly; none for values of the blocks round it.
+        self.need: defaultdict[Value, int] = defaultdict(int)
+        self.readers: defaultdict[Value, int] = defaultdict(int)  # the steps that read a buffer
         self.made: dict[Value, int] = {}  # the kernels that write (parts of) a value
         self.below: dict[Value, frozenset[Value]] = {}  # the inlined values a value is made of, itself included
         self.depth: dict[Value, int] = {}
@@ -83,10 +98,7 @@ class _Planner:
     # -- building ----------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Goes through the program once."""
-        for p in self.plan.fn.params:
-            self.plan.owner[p] = p
-            self.need[p] = 0
+        """Goes through the block once."""
         for op in self.plan.fn.body.ops:
             self.visit(op)
 
@@ -97,6 +109,8 @@ class _Planner:
             return
         if f == access.OPAQUE:
             self.call(op)
+        elif f == access.REGION:
+            self.region(op)
         elif f == access.REDUCE:
             self.reduce(op)
         elif f == access.WRITE:
@@ -117,6 +131,8 @@ class _Planner:
             depth = max(depth, self.depth.get(x, 0))
         self.need[v] = need
         if not v.type.shape:
+            if any(is_array(x) for x in op.operands):
+                self.number(op)
             return
         if op.kind.name == "constant" and not is_literal(v):
             self.plan.owner[v] = v
@@ -143,10 +159,55 @@ class _Planner:
         step = Call(len(self.steps), op=op, inputs=inputs)
         for v in inputs:
             step.deps |= self.closure(self.need[v])
+        if op.kind.name == "scatter_add":
+            step.deps |= self.closure(self.readers[self.plan.owner[inputs[0]]])
         self.steps.append(step)
+        for v in inputs:
+            for o in self.plan.owners(v):
+                self.readers[o] |= step.bit
         for v in op.results:
-            self.plan.owner[v] = v
             self.need[v] = step.bit
+            if v in step.targets:
+                self.plan.owner[v] = v
+            else:
+                self.plan.registers.add(v)
+
+    def number(self, op: Op) -> None:
+        """A scalar from arrays: read here, so that the arrays may be overwritten afterwards."""
+        v = op.results[0]
+        step = Number(len(self.steps), op=op, reads=self.plan.walk(number(op)))
+        for leaf in step.reads.leaves:
+            step.deps |= self.closure(self.need[leaf.owner])
+        for x in step.reads.scalars:
+            step.deps |= self.closure(self.need[x])
+        self.steps.append(step)
+        self.note(step, step.reads)
+        self.plan.registers.add(v)
+        self.need[v] = step.bit
+
+    def region(self, op: Op) -> None:
+        """A loop or branch. It runs after all that read an array it may overwrite."""
+        regions.check(op)
+        step = Region(len(self.steps), op=op, inputs=tuple(rewrite.inputs(op)))
+        for v in step.inputs:
+            step.deps |= self.closure(self.need[v])
+            for o in self.plan.owners(v) if is_array(v) else ():
+                step.deps |= self.closure(self.readers[o])
+        self.steps.append(step)
+        for v in step.inputs:
+            for o in self.plan.owners(v):
+                self.readers[o] |= step.bit
+        for v in op.results:
+            self.need[v] = step.bit
+            if is_array(v):
+                self.plan.owner[v] = v
+            else:
+                self.plan.registers.add(v)
+
+    def note(self, step: Steps, reads: Walk) -> None:
+        """Remembers which buffers a step reads."""
+        for leaf in reads.leaves:
+            self.readers[leaf.owner] |= step.bit
 
     # -- placing roots -----------------------------------------------------------------------------------------------
 
@@ -176,6 +237,8 @@ class _Planner:
         before = [*reads.scalars] if root.base is None else [*reads.scalars, root.base]
         if any(self.closure(self.need[v]) & kernel.bit for v in before):
             return False
+        if root.base is not None and self.closure(self._readers(root.base) & ~kernel.bit) & kernel.bit:
+            return False
         stored = {r.target: r.position for r in kernel.roots if not r.reduce and not r.add}
         for leaf in reads.leaves:
             mask = self.need[leaf.owner]
@@ -193,6 +256,9 @@ class _Planner:
             deps |= self.closure(self.need[leaf.owner])
         for v in reads.scalars if root.base is None else (*reads.scalars, root.base):
             deps |= self.closure(self.need[v])
+        if root.base is not None:
+            deps |= self.closure(self._readers(root.base) & ~kernel.bit)
+        self.note(kernel, reads)
         deps &= ~kernel.bit
         if deps & ~kernel.deps:
             kernel.deps |= deps
@@ -204,6 +270,10 @@ class _Planner:
         v = root.target
         self.plan.owner[v] = v
         self.made[v] = self.need[v] = self.made.get(v, 0) | kernel.bit
+
+    def _readers(self, base: Value) -> int:
+        """The steps that read an array that is about to be written into."""
+        return self.readers[self.plan.owner[base]]
 
     def closure(self, mask: int) -> int:
         """The steps of a set and all that must come before them."""
@@ -263,7 +333,11 @@ class _Planner:
     def _mark_dead_stores(self) -> None:
         live = {o for v in self.plan.fn.results for o in self.plan.owners(v)}
         for step in self.steps:
-            if isinstance(step, Kernel):
+            others: list[Value]
+            if isinstance(step, Number):
+                live |= {leaf.owner for leaf in step.reads.leaves}
+                others = [*step.reads.scalars]
+            elif isinstance(step, Kernel):
                 live |= {leaf.owner for leaf in step.reads.leaves if self.need[leaf.owner] != step.bit}
                 others = [*step.reads.scalars, *(r.base for r in step.roots if r.base is not None)]
             else:

@@ -20,23 +20,28 @@ _SMALL = 64 * 64  # elements of the matrix up to which an own loop beats BLAS's 
 
 def lower(fn: Function) -> Function:
     """A copy of the function with these rewrites, or the function itself where none applies."""
-    if not any(_rule(op) for op in fn.body.ops):
+    if not any(_rule(op) for op in fn.body.walk()):
         return fn
-    body = Block(Value(p.type, p.name) for p in fn.params)
-    mapping = dict(zip(fn.params, body.params, strict=True))
-    for op in fn.body.ops:
+    return Function(fn.name, _block(fn.body, {}))
+
+
+def _block(block: Block, mapping: dict[Value, Value]) -> Block:
+    body = Block(Value(p.type, p.name) for p in block.params)
+    mapping.update(zip(block.params, body.params, strict=True))
+    for op in block.ops:
         b = IRBuilder(body, op.loc)
         rule = _rule(op)
         if rule is not None:
             made = rule(b, op, [Expr(b, mapping[v]) for v in op.operands])
             mapping[op.results[0]] = made.value
             continue
-        new = Op(op.kind, [mapping[v] for v in op.operands], op.attrs, op.regions, [r.type for r in op.results], op.loc)
+        regions = [_block(r, mapping) for r in op.regions]
+        new = Op(op.kind, [mapping[v] for v in op.operands], op.attrs, regions, [r.type for r in op.results], op.loc)
         for old, r in zip(op.results, new.results, strict=True):
             r.name = old.name
             mapping[old] = r
         body.ops.append(new)
-    return Function(fn.name, body)
+    return body
 
 
 Rule = Callable[[IRBuilder, Op, list[Any]], Any]

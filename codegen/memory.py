@@ -30,7 +30,7 @@ def load(ev: Evaluator, owner: Value, position: Index, scope: Scope, guard: Guar
         guard = tuple(b for b in guard if not ev.index(b.place, scope).wide)
     holds = ev.condition(guard, scope) if guard else None
     if offset is None and not stride:
-        return _single(ev, pointer, memory, holds, scope, ev.pointer(owner))
+        return _single(ev, pointer, owner, holds, scope)
     depth = max(pointer.depth, ev.order[ev.vector], holds.depth if holds else -1, offset.depth if offset else -1)  # type: ignore[index]
     where = scope.at(depth)
     em, mask = where.wide, _mask(ev, where, holds, scope)
@@ -83,15 +83,15 @@ def write(em: Emitter, pointer: Reg, value: Reg, mask: Reg | None, target: Reg |
         em.raw(f"call void @{symbol}({em.typed(value)}, ptr {pointer.text}, i32 {align}, {em.typed(mask)})")
 
 
-def _single(ev: Evaluator, pointer: Val, memory: str, holds: Val | None, scope: Scope, start: str) -> Val:
+def _single(ev: Evaluator, pointer: Val, owner: Value, holds: Val | None, scope: Scope) -> Val:
     """One element; where `holds` is false, the first of the buffer instead."""
-    depth = pointer.depth
+    depth, memory, start = pointer.depth, scalar.MEMORY[owner.type.dtype.short], ev.pointer(owner)
     if holds is not None:
         depth = max(depth, holds.depth)
         em = scope.at(depth).scalar
         pointer = Val(em.op(f"select i1 {holds.reg.text}, ptr {pointer.reg.text}, ptr {start}", "ptr"), depth)
     em = scope.at(depth).scalar
-    key = ("load", pointer.reg.text, memory)
+    key = ("load", owner, pointer.reg.text)  # the owner: other values may lie there at other times
     hit = scope.find(key)
     if hit is None:
         reg = em.op(f"load {memory}, ptr {pointer.reg.text}, align {BYTES[memory]}", memory)

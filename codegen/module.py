@@ -1,8 +1,9 @@
 """The whole module: constants, kernels, and `main`, which runs the steps in order.
 
 `i32 main(ptr ins, ptr outs, ptr scratch)`: arrays of pointers to the parameters' and results' elements, and the
-arena. 0-d values live in registers of `main`; a scalar function is a few instructions. A status other than 0 is 1 +
-the position of the op that found a bad index.
+arena. 0-d values live in registers of `main`; a scalar function is a few instructions, a loop over scalars a loop of
+a few. A status other than 0 is 1 + the number of the op (in the order of the text) that found a bad index, or -1
+where memory ran out.
 """
 
 from __future__ import annotations
@@ -13,15 +14,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..ir.graph import Op, Value
+from ..ir.types import StackType
 from . import access, helpers, matmul, memory, opaque, scalar
 from .blas import BlasInfo, available
-from .buffers import Memory, assign, bytes_of
+from .buffers import Memory, Place, assign, bytes_of
 from .emitter import Context, Emitter, Reg
 from .evaluate import Evaluator, dtype_of
 from .host import host
 from .loops import NAME, KernelCode, KernelWriter, attributes
-from .plan import Call, Kernel, Plan, is_literal
+from .plan import Call, Kernel, Leaf, Number, Plan, is_literal
+from .region_emit import RegionWriter
 from .scope import Scope, Val
+from .stacks import OPS, StackWriter
 
 
 @dataclass(slots=True)
@@ -35,6 +39,18 @@ class Module:
     keep: BlasInfo | None = None
 
 
+class _MainEvaluator(Evaluator):
+    """Elements that `main` itself reads: a bad index ends the function at once."""
+
+    def __init__(self, module: ModuleWriter) -> None:
+        super().__init__(module.plan, module.pointer, module.number, str)
+        self.fail = module.fail
+
+    def report(self, op: Op, bad: Val, scope: Scope) -> None:
+        """Leaves the function where the index is out of range."""
+        self.fail(bad.reg, str(self.plan.order[op] + 1))
+
+
 class ModuleWriter:
     """Writes the module of one plan."""
 
@@ -44,9 +60,12 @@ class ModuleWriter:
         self.context = Context()
         self.fma = host().has_fma
         self.contract = contract
-        self.scope = Scope(None, -1, Emitter(0, fma=self.fma, contract=contract, context=self.context), 0)
-        self.ev = Evaluator(plan, self.pointer, self.number, self._status)
-        self.pointers: dict[Value, str] = {}
+        self.top = Scope(None, -1, Emitter(0, fma=self.fma, contract=contract, context=self.context), 0)
+        self.scope = self.top  # the block being written
+        self.ev = _MainEvaluator(self)
+        self.pointers: dict[Value | Place, str] = {}
+        self.areas: dict[Place, str] = {}  # pointers to areas that change roles, as they are just now
+        self.stacks = StackWriter(self)
         self.globals: list[str] = []
         self.called: list[tuple[Kernel | Call, KernelCode]] = []
         self.names: dict[str, str] = {}  # text of a kernel -> its name
@@ -58,23 +77,26 @@ class ModuleWriter:
         """The module."""
         for v in (*self.plan.fn.params, *self.plan.fn.results):
             dtype_of(v)
-        for step in self.plan.steps:
-            if isinstance(step, Kernel):
-                self.kernel(step)
-            else:
-                self.call(step)
+        self.steps(self.plan)
         self._results()
-        em = self.scope.scalar
-        start = ["  %status = alloca i32", "  store i32 0, ptr %status"] if self.has_status else []
-        end = ["  %failed = load i32, ptr %status", "  ret i32 %failed"] if self.has_status else ["  ret i32 0"]
-        head = f"define i32 @main(ptr %ins, ptr %outs, ptr %scratch) {attributes()} {{"
-        main = "\n".join([head, "entry:", *start, *em.lines, *end, "}"])
         text, names = helpers.split(self.context.decls)
-        parts = [*self.globals, text, *self.functions.values(), *self._kernel_texts(), main]
-        symbols = self.blas.symbols() if self.blas else {}
+        parts = [*self.globals, text, self.stacks.text(), *self.functions.values(), *self._kernel_texts(), self._main()]
+        symbols = (self.blas.symbols() if self.blas else {}) | self.stacks.symbols()
         if names:
             symbols |= helpers.addresses(names, self.context.decls)
         return Module("\n".join(parts) + "\n", self.memory, symbols, self.called, self.blas)
+
+    def _main(self) -> str:
+        start = [*(["  %status = alloca i32"] if self.has_status else []), *self.stacks.start()]
+        end = ["  br label %leave", "leave:", *self.stacks.end(), "  ret i32 0"]
+        if self.has_status:
+            end = [
+                "  br label %leave", "failed:", "  %bad = load i32, ptr %status", "  br label %leave", "leave:",
+                f"  %code = phi i32 [0, %{self.top.scalar.block}], [%bad, %failed]",
+                *self.stacks.end(), "  ret i32 %code",
+            ]  # fmt: skip
+        head = f"define i32 @main(ptr %ins, ptr %outs, ptr %scratch) {attributes()} {{"
+        return "\n".join([head, "entry:", *start, *self.top.scalar.lines, *end, "}"])
 
     def _kernel_texts(self) -> list[str]:
         return [text.replace(f"@{NAME}(", f"@{name}(", 1) for text, name in self.names.items()]
@@ -83,21 +105,27 @@ class ModuleWriter:
 
     def pointer(self, v: Value) -> str:
         """The address of a buffer, as an operand."""
-        found = self.pointers.get(v)
+        place = self.memory.places.get(v)
+        if v in self.pointers or place is None:
+            if v not in self.pointers:
+                self.pointers[v] = self._constant(v)
+            return self.pointers[v]
+        return self.area(place)
+
+    def area(self, place: Place) -> str:
+        """The address of a place: where what changes areas is now, else an operand made outside of all loops."""
+        found = self.areas.get(place) or self.pointers.get(place)
         if found is None:
-            found = self.pointers[v] = self._pointer(v)
+            if place.kind in ("scratch", "ring"):
+                offset = place.at if place.kind == "scratch" else self.memory.rings[place][1]
+                found = self.top.scalar.op(f"getelementptr i8, ptr %scratch, i64 {offset}", "ptr").text
+            else:
+                found = self._argument("ins" if place.kind == "in" else "outs", place.at)
+            self.pointers[place] = found
         return found
 
-    def _pointer(self, v: Value) -> str:
-        em, place = self.scope.scalar, self.memory.places.get(v)
-        if place is None:
-            return self._constant(v)
-        if place.kind == "scratch":
-            return em.op(f"getelementptr i8, ptr %scratch, i64 {place.at}", "ptr").text
-        return self._argument("ins" if place.kind == "in" else "outs", place.at)
-
     def _argument(self, table: str, k: int) -> str:
-        em = self.scope.scalar
+        em = self.top.scalar
         slot = em.op(f"getelementptr ptr, ptr %{table}, i64 {k}", "ptr")
         return em.op(f"load ptr, ptr {slot.text}", "ptr").text
 
@@ -112,7 +140,7 @@ class ModuleWriter:
 
     def number(self, v: Value) -> Val:
         """The register of a 0-d value, computed or loaded where it is first asked for."""
-        hit = self.value(v) if is_literal(v) else self.scope.memo.get(v)
+        hit = self.value(v) if is_literal(v) else self.scope.find(v)
         if hit is None:
             for x in self._missing(v):  # operands first, so that long chains do not recurse
                 self.scope.memo[x] = self._compute(x)
@@ -125,7 +153,7 @@ class ModuleWriter:
         while todo:
             x = todo.pop()
             if not x.type.shape and not is_literal(x):
-                if x in self.scope.memo:
+                if self.scope.find(x) is not None:
                     continue
                 out.append(x)
             if x not in self.plan.owner and isinstance(x.owner, Op):
@@ -142,19 +170,46 @@ class ModuleWriter:
         reg = em.op(f"load {ty}, ptr {self.pointer(owner)}, align {memory.BYTES[ty]}", ty)
         return Val(scalar.load_as(em, reg), -1)
 
-    def _status(self) -> str:
+    def register(self, v: Value) -> Reg:
+        """The register of a 0-d value (literals included), or of a stack's depth."""
+        return self.scope.find(v).reg if isinstance(v.type, StackType) else self.value(v).reg  # type: ignore[union-attr]
+
+    def fail(self, bad: Reg, status: str) -> None:
+        """Ends the function with a status if the condition holds."""
         self.has_status = True
-        return "%status"
+        em = self.scope.scalar
+        wrong, good = em.new_label("wrong"), em.new_label("good")
+        em.raw(f"br i1 {bad.text}, label %{wrong}, label %{good}")
+        em.label(wrong)
+        em.raw(f"store i32 {status}, ptr %status")
+        em.raw("br label %failed")
+        em.label(good)
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
+    def steps(self, plan: Plan) -> None:
+        """The steps of a block, one after the other."""
+        for step in plan.steps:
+            if isinstance(step, Kernel):
+                self.kernel(step)
+            elif isinstance(step, Call):
+                self.call(step)
+            elif isinstance(step, Number):
+                assert step.op is not None
+                self.number(step.op.results[0])
+            else:
+                RegionWriter(self, step).write()
+
     def kernel(self, step: Kernel) -> None:
-        """A fused loop nest: a private function and its call."""
+        """A fused loop nest: a private function and its call; a single point is written here."""
         for r in step.roots:
             if r.base is not None and r.kept:
-                self._copy(self.plan.owner[r.base], r.target)
+                self.copy(self.plan.owner[r.base], r.target)
         if 0 in step.domain:
             self._empty(step)
+            return
+        if not step.domain and not any(r.reduce for r in step.roots):
+            self._point(step)
             return
         writer = KernelWriter(self.plan, step, self.context, self.fma, self.contract)
         self.invoke(step, writer.write())
@@ -172,24 +227,31 @@ class ModuleWriter:
             em.raw(f"call void @{code.name}({', '.join(args)})")
             return
         status = em.op(f"call i32 @{code.name}({', '.join(args)})", "i32")
-        bad, good = em.new_label("failed"), em.new_label("next")
-        em.raw(f"br i1 {em.compare('ne', status, 0).text}, label %{bad}, label %{good}")
-        em.label(bad)
-        em.raw(f"ret i32 {status.text}")
-        em.label(good)
+        self.fail(em.compare("ne", status, 0), status.text)
+
+    def _point(self, step: Kernel) -> None:
+        """A nest of one point: everything is read before anything is written."""
+        ev = self.ev
+        ev.stored = {Leaf(r.target, r.position): r for r in step.roots if not r.add}
+        values = [ev.root(r, self.scope) for r in step.roots]
+        ev.stored = {}
+        for r, x in zip(step.roots, values, strict=True):
+            if r.kept:
+                memory.store(ev, r.target, r.position, x, self.scope, add=r.add)
 
     def _find_blas(self) -> BlasInfo:
         self.blas = self.blas or available()
         return self.blas
 
-    def _copy(self, source: Value, target: Value) -> None:
+    def copy(self, source: Value, target: Value) -> None:
         """Makes `target` hold the elements of `source`, unless they share memory."""
         places = self.memory.places
         if places.get(source) is not None and places.get(source) == places.get(target):
             return
-        self._move(self.pointer(source), self.pointer(target), bytes_of(target))
+        self.move(self.pointer(source), self.pointer(target), bytes_of(target))
 
-    def _move(self, source: str, target: str, size: int) -> None:
+    def move(self, source: str, target: str, size: int) -> None:
+        """Copies bytes, unless the addresses are the same."""
         em = self.scope.scalar
         em.decls.setdefault("llvm.memmove.p0.p0.i64", "declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)")
         if not size:
@@ -215,8 +277,11 @@ class ModuleWriter:
         if op.kind.name == "matmul":
             matmul.emit(op, self.scope, lambda v: self.pointer(self.plan.owner[v]), self.functions, self._find_blas)
             return
+        if op.kind.name in OPS:
+            self.stacks.write(op)
+            return
         if op.kind.name == "scatter_add":
-            self._copy(self.plan.owner[op.operands[0]], op.results[0])
+            self.copy(self.plan.owner[op.operands[0]], op.results[0])
         if not all(access.shape_of(v) == () or bytes_of(v) for v in op.results):
             return
         self.invoke(step, opaque.write(self.plan, op, self.context))
@@ -229,10 +294,10 @@ class ModuleWriter:
         for source, offset in self.memory.staged.items():
             em = self.scope.scalar
             place = em.op(f"getelementptr i8, ptr %scratch, i64 {offset}", "ptr").text
-            self._move(self.pointer(source), place, bytes_of(source))
+            self.move(self.pointer(source), place, bytes_of(source))
             self.pointers[source] = place
         for k, source in self.memory.copies:
-            self._move(self.pointer(source), self._argument("outs", k), bytes_of(source))
+            self.move(self.pointer(source), self._argument("outs", k), bytes_of(source))
         for k, val in scalars:
             em = self.scope.scalar
             memory.write(em, Reg(self._argument("outs", k), "ptr"), scalar.store_as(em, val.reg), None)

@@ -1,7 +1,8 @@
 """The plan of a function: which values live in buffers, and the steps that make them.
 
 A `Kernel` is a loop nest over one domain with several roots (arrays to store, reductions to finish); a `Call` is an
-op that runs by itself (a matrix product, a scatter). A value that owns no buffer is written into each kernel that
+op that runs by itself (a matrix product, a scatter); a `Number` is a scalar that is read from arrays; a `Region` is a
+loop or a branch, with a plan for each of its blocks. A value that owns no buffer is written into each kernel that
 needs it. `walk` finds what a root reads; everything later (fusion, schedules, buffers) looks only at its answer.
 """
 
@@ -13,6 +14,7 @@ from math import prod
 from typing import NamedTuple
 
 from ..ir.graph import Function, Op, Value
+from ..ir.types import StackType
 from . import access
 from .index_map import ZERO, At, Index, variable
 
@@ -101,19 +103,56 @@ class Call(Step):
 
     @property
     def targets(self) -> list[Value]:
-        """The values that this step makes."""
+        """The values with buffers that this step makes: a scalar from a stack goes into a register."""
         assert self.op is not None
-        return list(self.op.results)
+        results = [v for v in self.op.results if not isinstance(v.type, StackType)]
+        return [v for v in results if is_array(v) or self.op.kind.name != "pop"]
+
+
+@dataclass(slots=True, eq=False)
+class Number(Step):
+    """A 0-d value that is read from arrays, into a register, at this point of the program."""
+
+    op: Op | None = None
+    reads: Walk = field(default_factory=Walk)
+
+    @property
+    def targets(self) -> list[Value]:
+        """No value with a buffer."""
+        return []
+
+
+@dataclass(slots=True, eq=False)
+class Region(Step):
+    """`for`, `while` or `if`: the plans of its blocks. `inputs` are the values it reads, from blocks outside too."""
+
+    op: Op | None = None
+    inputs: tuple[Value, ...] = ()
+    plans: list[Plan] = field(default_factory=list)
+
+    @property
+    def targets(self) -> list[Value]:
+        """The arrays that this step makes."""
+        assert self.op is not None
+        return [v for v in self.op.results if is_array(v)]
+
+
+Steps = Kernel | Call | Number | Region
 
 
 @dataclass(slots=True)
 class Plan:
-    """The steps in the order of running, and for each value with a buffer the value that owns it."""
+    """The steps in the order of running, and for each value with a buffer the value that owns it.
+
+    The plan of a region's block shares `owner`, `order` and `registers` with those round it; its `fn` is the block
+    as a function. `registers` are 0-d values that a step puts into a register.
+    """
 
     fn: Function
-    steps: list[Kernel | Call] = field(default_factory=list)
+    steps: list[Steps] = field(default_factory=list)
     owner: dict[Value, Value] = field(default_factory=dict)
     order: dict[Op, int] = field(default_factory=dict)
+    registers: set[Value] = field(default_factory=set)
 
     def walk(self, root: Root) -> Walk:
         """What a root reads."""
@@ -150,7 +189,7 @@ class Plan:
             owner = self.owner.get(x)
             if owner is not None:
                 yield owner
-            elif isinstance(x.owner, Op) and not is_literal(x):
+            elif isinstance(x.owner, Op) and x not in self.registers and not is_literal(x):
                 todo.extend(x.owner.operands)
 
     def _definition(self, v: Value, at: At, todo: list[tuple[Value, At]]) -> None:
@@ -162,6 +201,11 @@ class Plan:
         for p in access.parts(op, at) if access.form(op) == access.CHOICE else ():
             for b in p.guard:
                 todo += [(d.value, d.at) for d in access.dynamics((b.place,))]
+
+
+def is_array(v: Value) -> bool:
+    """Whether a value is a tensor with elements in memory: neither a scalar nor a stack."""
+    return bool(v.type.shape) and not isinstance(v.type, StackType)
 
 
 def is_literal(v: Value) -> bool:
@@ -211,6 +255,11 @@ def slots(op: Op, target: Value) -> list[tuple[tuple[int, ...], Root]]:
         out.append((domain, Root(op, target, v, at, place)))
         low += access.shape_of(v)[axis]
     return out
+
+
+def number(op: Op) -> Root:
+    """A 0-d value that is read from arrays."""
+    return Root(op, op.results[0], op.results[0], (), ())
 
 
 def write(op: Op) -> tuple[tuple[int, ...], Root]:

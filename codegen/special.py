@@ -12,7 +12,7 @@ from .errors import Unsupported
 _FLOATS, _NUMBERS, _ALL = ("f32", "f64"), ("f32", "f64", "i32", "i64"), ("f32", "f64", "i32", "i64", "bool")
 _TAKES = {
     "matmul": _NUMBERS, "scatter_add": _NUMBERS, "argmax": _ALL, "argmin": _ALL, "cumsum": _NUMBERS,
-    "linear_scan": _NUMBERS,
+    "linear_scan": _NUMBERS, "stack_new": _ALL, "stack_zeros": _ALL, "push": _ALL, "pop": _ALL,
 }  # fmt: skip
 
 
