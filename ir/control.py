@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .dims import Dim, DimLike, substitute
-from .errors import InvalidArgumentError, ShapeMismatch, TypeMismatch
+from .errors import FailedAssertion, InvalidArgumentError, ShapeMismatch, TypeMismatch
 from .graph import Attrs, Block, Function, Op
 from .opdef import NoGradient, OpDef, register
 from .print_text import array_text
@@ -250,7 +250,7 @@ class Print(Effect):
 
 
 class Assert(Effect):
-    """Raises InvalidArgumentError with `message` and the further operands when its first operand is false."""
+    """Raises FailedAssertion with `message` and the further operands when its first operand is false."""
 
     name = "assert"
     summary = "Stop with an error unless a bool scalar is true."
@@ -267,7 +267,7 @@ class Assert(Effect):
         if not bool(xs[0]):
             data = " ".join(array_text(np.asarray(x), attrs.get("summarize", 3)) for x in xs[1:])
             message = attrs.get("message", "") or "assertion failed"
-            raise InvalidArgumentError(f"{message}: {data}" if data else message)
+            raise FailedAssertion(f"{message}: {data}" if data else message)
         return ()
 
 

@@ -80,6 +80,10 @@ class TypeMismatch(InvalidArgumentError, TypeError):
     """Dtypes that do not fit together: InvalidArgumentError (TensorFlow, eager) and TypeError (traced) in one."""
 
 
+class FailedAssertion(InvalidArgumentError, AssertionError):
+    """A condition is false that a program asserts: InvalidArgumentError (TensorFlow) and AssertionError in one."""
+
+
 class VerifyError(Exception):
     """The IR breaks one of its own rules; the text shows the function with a caret under the op."""
 

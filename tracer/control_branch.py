@@ -131,7 +131,7 @@ class Merge:
 
     def values_of(self, trace: Trace, side: int) -> list[Value]:
         """The IR values that a branch yields."""
-        return [trace.value_of(pair[side]) for pair in self.yields]
+        return [trace.value_of(pair[side], self.regions[side].block) for pair in self.yields]
 
 
 def fill(value: Any, outs: Sequence[Tensor]) -> Any:

@@ -235,7 +235,7 @@ class LoopState:
         blocks: list[Block] = [r.block for r in self.regions]
         kept: dict[Key, Slot] = {}
         back: dict[Value, Value] = {}
-        finals = {k: self.trace.value_of(s.final) for k, s in self.slots.items() if s.final is not None}
+        finals = {k: self.trace.value_of(s.final, body.block) for k, s in self.slots.items() if s.final is not None}
         for key, slot in self.slots.items():
             if finals[key] is slot.params[-1]:
                 back.update(dict.fromkeys(slot.params, self.trace.value_of(slot.initial)))
@@ -244,7 +244,8 @@ class LoopState:
         for key, slot in self.extras.items():
             slot.params = [r.block.add_param(slot.initial.type) for r in self.regions]
             kept[key] = slot
-            finals[key] = self.trace.value_of(slot.final)  # type: ignore[arg-type]
+            assert slot.final is not None
+            finals[key] = self.trace.value_of(slot.final, body.block)
         variables = self._variables(body, back)
         back |= self.moved
         replace(blocks, {k: v for k, v in back.items() if k not in self.moved})

@@ -180,6 +180,9 @@ def and_values(first: Any, region: Region, second: bool | SymbolicTensor) -> Any
         return first if second else logical_and(first, as_tensor(False))
     if not region.assigned and cheap(region):
         first.trace.builder.block.ops.extend(region.block.ops)
+        for op in region.block.ops:
+            for r in op.results:
+                first.trace.closed.pop(r, None)
         return logical_and(first, second)
     empty = Region(first.trace).open()
     empty.close()

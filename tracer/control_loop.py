@@ -172,12 +172,12 @@ class For(Driver):
         assert slot is not None
         going = (~SymbolicTensor(flags[slot], trace)) & more
         test.close()
-        test.end([trace.value_of(going)])
+        test.end([trace.value_of(going, test.block)])
         test.block.params = [at_test, *flags]
         with body.again():
             following = SymbolicTensor(index, trace) + step
         body.block.params = [index, *carried.params[0]]
-        body.end([trace.value_of(following), *carried.final])
+        body.end([trace.value_of(following, body.block), *carried.final])
         carried.initial.insert(0, trace.value_of(lower))
         outs = self.emit(WHILE, carried.initial, [test, body], carried)
         return outs[1:]
@@ -323,7 +323,7 @@ class While(Driver):
         tests.block.ops = []
         with tests.again():
             going = and_values(~flag, inner, value if isinstance(value, bool) else self._current(value))
-        tests.end([self.trace.value_of(going)])
+        tests.end([self.trace.value_of(going, tests.block)])
 
     def mapped(self, value: SymbolicTensor) -> Value:
         """The value, also when it was a parameter that is none any more."""

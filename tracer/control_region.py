@@ -100,6 +100,8 @@ class Region(Frame):
         """Ops go where they went before; variables have the values that they had then."""
         pop(self)
         self._leave()
+        self.trace.closed.update(dict.fromkeys(self.block.params, self.block))
+        self.trace.closed.update((r, self.block) for op in self.block.ops for r in op.results)
         for key, state in self.trace.states.items():
             start = self.at_start.get(key, state.param)
             if state.current is not start:
@@ -141,6 +143,7 @@ class Region(Frame):
         try:
             yield
         finally:
+            self.trace.closed.update((r, self.block) for op in self.block.ops for r in op.results)
             self.trace.open_blocks.remove(self.block)
             self.trace.builder.block, context.recorders = saved, recorders
 

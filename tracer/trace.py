@@ -83,6 +83,7 @@ class Trace:
         self.hints = dict(hints)
         self.callees: dict[int, Function] = {}
         self.open_blocks: list[Block] = []  # regions under construction, which hang on no op yet
+        self.closed: dict[Value, Block] = {}  # what finished regions define, with the region
 
     # ------------------------------------------------------------ what the runtime calls
     def apply(self, op: OpDef, xs: Sequence[Tensor], attrs: dict[str, Any]) -> Any:
@@ -195,14 +196,20 @@ class Trace:
                     self._decide(frozenset(symbols))
 
     # ------------------------------------------------------------ values
-    def value_of(self, x: Tensor) -> Value:
+    def value_of(self, x: Tensor, inside: Block | None = None) -> Value:
         """The IR value of a tensor; one from outside becomes a parameter.
 
+        Args:
+          inside: a finished region, at the end of which the value is wanted.
+
         Raises:
-          LeakedTensor: for a symbolic tensor of a trace that is over.
+          LeakedTensor: for a symbolic tensor of a trace, branch or loop body that is over.
         """
         if isinstance(x, SymbolicTensor):
             if x.trace is self:
+                block = self.closed.get(x.value)
+                if block is not None and block is not inside and not any(b is block for b in self.open_blocks):
+                    raise x.left_behind()
                 return x.value
             if not (x.trace.open and any(x.trace is t for t in self.enclosing())):
                 raise x.leaked()
@@ -333,7 +340,7 @@ class Trace:
     def close(self) -> None:
         """The trace is over: its tensors are of no use any more, and nothing from outside is kept alive by them."""
         self.open = False
-        self.captures, self.states, self.callees = {}, {}, {}
+        self.captures, self.states, self.callees, self.closed = {}, {}, {}, {}
         self.created = []
 
 
