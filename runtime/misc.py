@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,34 @@ from .errors import fail
 from .tensor import Array, Tensor
 
 __version__ = "0.1.0"
+
+
+class PhysicalDevice(NamedTuple):
+    """A device as TensorFlow's `config` describes it. There is one: the CPU."""
+
+    name: str
+    device_type: str
+
+
+def list_physical_devices(device_type: str | None = None) -> list[PhysicalDevice]:
+    """The CPU, or nothing when another type is asked for."""
+    return [PhysicalDevice("/physical_device:CPU:0", "CPU")] if device_type in (None, "CPU") else []
+
+
+class LogicalDevice(NamedTuple):
+    """A device that ops can be placed on. There is one: the CPU."""
+
+    name: str
+    device_type: str
+
+
+def list_logical_devices(device_type: str | None = None) -> list[LogicalDevice]:
+    """The CPU, or nothing when another type is asked for."""
+    return [LogicalDevice("/device:CPU:0", "CPU")] if device_type in (None, "CPU") else []
+
+
+def set_visible_devices(devices: Any, device_type: str | None = None) -> None:
+    """Does nothing: everything runs on the CPU."""
 
 
 @contextmanager

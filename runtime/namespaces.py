@@ -10,6 +10,7 @@ from ..ir import dtypes as _dtypes
 from . import (
     custom_gradient,
     forward,
+    misc,
     public,
     tape,
 )
@@ -118,8 +119,11 @@ contrib = namespace("contrib", {"eager": tfe}, "TensorFlow 1's name of `tfe`.")
 sys.modules[contrib.__name__ + ".eager"] = tfe
 config = namespace(
     "config",
-    {"list_physical_devices": lambda device_type=None: [], "list_logical_devices": lambda device_type=None: [],
-     "set_visible_devices": lambda devices, device_type=None: None,
-     "experimental": types.SimpleNamespace(list_physical_devices=lambda device_type=None: [])},
+    {
+        "list_physical_devices": misc.list_physical_devices,
+        "list_logical_devices": misc.list_logical_devices,
+        "set_visible_devices": misc.set_visible_devices,
+        "experimental": types.SimpleNamespace(list_physical_devices=misc.list_physical_devices),
+    },
     "Settings of the process.",
-)  # fmt: skip
+)

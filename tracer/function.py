@@ -361,6 +361,11 @@ def function(
 ) -> Any:
     """Compiles a function: `@pb.function`, `@pb.function(...)` or `pb.function(f)`.
 
+    The first call runs the Python once with symbolic tensors and compiles the ops that it records; later calls enter
+    that code. Tensors are told apart by dtype and shape, Python values by type and value: new ones make a new trace
+    (`f.explain()` lists them). Python's own side effects, such as `print`, happen while tracing only. `f.inspect(...)`
+    shows every stage, `f.python_function` is what was decorated.
+
     Args:
       input_signature: a `TensorSpec` (or structure of them) for each argument; the function is then traced once.
       reduce_retracing: after the second shape of an argument, its varying sizes become symbols.

@@ -67,3 +67,12 @@ def test_small_things() -> None:
     assert doubled.numpy().tolist() == [2, 4]
     assert pb.scan(lambda a, x: a + x, pb.constant([1, 2, 3])).numpy().tolist() == [1, 3, 6]
     assert int(pb.foldr(lambda a, x: a * 10 + x, pb.constant([1, 2, 3]))) == 321
+
+
+def test_the_one_device() -> None:
+    (cpu,) = pb.config.list_physical_devices()
+    assert str(cpu) == "PhysicalDevice(name='/physical_device:CPU:0', device_type='CPU')"
+    assert pb.config.list_physical_devices("CPU") == [cpu]
+    assert pb.config.list_physical_devices("GPU") == pb.config.list_logical_devices("GPU") == []
+    assert [d.name for d in pb.config.list_logical_devices()] == ["/device:CPU:0"]
+    assert pb.config.set_visible_devices([], "GPU") is None

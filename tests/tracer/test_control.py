@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pullback as pb
 import pytest
+
+import pullback as pb
 from pullback.ir.verifier import verify
 from pullback.tracer.control_region import depth
 
@@ -349,7 +350,7 @@ def other_dtype(x: Any) -> Any:
     return y
 
 
-def half_returned(x: Any) -> Any:
+def half_returned(x: Any) -> Any:  # noqa: RET503 - what the test is about
     if x > 0:
         return x
 
@@ -397,7 +398,9 @@ def ambiguous(x: Any) -> Any:
         (ambiguous, ValueError, 1, ("reduce_any",)),
     ],
 )
-def test_errors_name_variable_types_and_line(f: Any, kind: type[Exception], offset: int, words: tuple[str, ...]) -> None:
+def test_errors_name_variable_types_and_line(
+    f: Any, kind: type[Exception], offset: int, words: tuple[str, ...]
+) -> None:
     g = pb.function(f)
     with pytest.raises(kind) as e:
         g(pb.constant(1.0))

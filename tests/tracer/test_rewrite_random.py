@@ -1,4 +1,4 @@
-"""Random Python programs: the rewritten function does what the original does, in values, exceptions and side effects."""
+"""Random Python programs: the rewritten function does as the original: values, exceptions and side effects."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
 from pullback.tracer.rewrite import convert
 
 NAMES = ("a", "b", "c", "d")
@@ -66,7 +67,8 @@ class Programs:
         if kind == 3:
             return self.jump(loop)
         if kind == 4:
-            return [r.choice([f"del {name}", f"assert {self.test()}, note({self.value()})", f"{name} = (d := {self.value()})"])]
+            choices = f"del {name}", f"assert {self.test()}, note({self.value()})", f"{name} = (d := {self.value()})"
+            return [r.choice(choices)]
         if kind == 5:
             return [f"note({name})"]
         body = [f"    {s}" for s in self.block(depth + 1, loop or kind in (9, 10, 11))]
@@ -91,23 +93,25 @@ class Programs:
         if kind == 9:
             self.count += 1
             k = f"k{self.count}"
-            return [f"{k} = 0", f"while {k} < {r.randint(1, 4)} and ({self.test()}):", f"    {k} += 1", *body, *with_else]
+            head = f"while {k} < {r.randint(1, 4)} and ({self.test()}):"
+            return [f"{k} = 0", head, f"    {k} += 1", *body, *with_else]
         if kind in (8, 10, 11):
             items = r.choice([f"range({r.randint(0, 4)})", "[1, 2, a]", "enumerate([b, 3])", "zip((1, 2), [c, d])"])
             target = name if "range" in items or "[1" in items else "a, b"
             return [f"for {target} in {items}:", *body, *with_else] if kind != 8 else ["with guard():", *body]
         if kind == 12:
             final = ["finally:", "    note(99)"] if r.random() < 0.5 else []
-            return ["try:", *body, "except (ZeroDivisionError, NameError) as e:", "    note(type(e).__name__)", *other, *final]
+            handler = ["except (ZeroDivisionError, NameError) as e:", "    note(type(e).__name__)", *other]
+            return ["try:", *body, *handler, *final]
         if kind == 13:
             return ["try:", *body, "except ValueError:", "    c = 7", "else:", *other]
         inner = [f"def inner(x, y={self.value()}):", "    nonlocal c" if r.random() < 0.5 else "    pass"]
-        return [*inner, f"    c = x + {self.value(2)}", "    return c if x > y else y", f"{name} = inner({self.value()})"]
+        result = f"{name} = inner({self.value()})"
+        return [*inner, f"    c = x + {self.value(2)}", "    return c if x > y else y", result]
 
     def function(self, k: int) -> str:
         body = self.block(0, False)
-        uses = "" if not any("nonlocal c" in s for s in body) else ""
-        return f"def f{k}(a, b, c=3):{uses}\n    " + "\n    ".join([*body, "return a, b, c"]) + "\n"
+        return f"def f{k}(a, b, c=3):\n    " + "\n    ".join([*body, "return a, b, c"]) + "\n"
 
 
 HEADER = '''
@@ -137,7 +141,8 @@ def guard():
 def load(text: str, path: Path) -> ModuleType:
     path.write_text(text)
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
