@@ -84,7 +84,7 @@ class Maker:
 
     def place(self) -> tuple[Any, ...]:
         """The place of one element of a vector: a number, or an index in range."""
-        if self.indices and self.draw(st.booleans()):
+        if len(self.indices) > 0 and self.draw(st.booleans()):
             return None, self.draw(st.sampled_from(self.indices))
         return (self.draw(st.integers(0, N - 1)),)
 

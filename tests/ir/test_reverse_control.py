@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from pullback.ir.builder import new_function
 from pullback.ir.control import RegionOp
@@ -24,7 +25,21 @@ from pullback.ir.specialise import specialise
 from pullback.ir.types import tensor_type
 from pullback.ir.verifier import verify
 
-from .loop_checks import BRANCH, CHAIN, NEWTON, ROWS, SIMPLIFY, TRIANGLE, check, close, directions, run, tame
+from .loop_checks import (
+    BRANCH,
+    CHAIN,
+    NEWTON,
+    ROWS,
+    SIMPLIFY,
+    TRIANGLE,
+    check,
+    close,
+    directions,
+    dots,
+    real,
+    run,
+    tame,
+)
 from .loop_programs import LoopProgram, loop_programs
 
 
@@ -49,6 +64,29 @@ def test_passes_keep_programs_with_control_flow(p: LoopProgram) -> None:
     expected = run(vjp, [*p.args, *cts])
     assume(tame(expected))
     close(run(SIMPLIFY.run(verify(sized)), [*p.args, *cts]), expected)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(loop_programs(), st.data())
+def test_chosen_parameters_and_results_twice(p: LoopProgram, data: st.DataObject) -> None:
+    def some(numbers: list[int]) -> list[int]:
+        return data.draw(st.lists(st.sampled_from(numbers), min_size=1, unique=True))
+
+    fn, args, ys = p.fn, p.args, run(p.fn, p.args)
+    wrt, outputs = some([0, 1, 2]), some(list(range(len(ys))))
+    vjp = verify(reverse(fn, wrt=wrt, outputs=outputs))
+    cts = directions([ys[i] for i in outputs])
+    every = [cts[outputs.index(i)] if i in outputs else np.zeros_like(y) for i, y in enumerate(ys)]
+    back, full = run(vjp, [*args, *cts]), run(reverse(fn), [*args, *every])
+    assume(tame(back))
+    close(back, [full[i] for i in wrt], 1e-10)
+    at = [*args, *cts]
+    wrt, outputs = some([i for i, x in enumerate(at) if real(x)]), some(list(range(len(back))))
+    ds, seeds = directions([at[i] for i in wrt]), directions([back[i] for i in outputs])
+    twice = run(verify(reverse(vjp, wrt=wrt, outputs=outputs)), [*at, *seeds])
+    over = run(verify(forward(vjp, wrt=wrt)), [*at, *ds])[len(back) :]
+    assume(tame(over))
+    np.testing.assert_allclose(dots(twice, ds), dots([over[i] for i in outputs], seeds), rtol=1e-7, atol=1e-7)
 
 
 @pytest.mark.parametrize("bounds", [(0, 5, 1), (2, 9, 3), (3, 3, 1), (7, 3, 1), (5, 0, -2), (0, 5, -1), (4, -1, -1)])
