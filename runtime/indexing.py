@@ -18,7 +18,7 @@ from ..ir.opdef import get
 from .context import slow_mode
 from .convert import as_tensor, is_tensor
 from .dispatch import apply
-from .errors import IndexMismatch, InvalidArgumentError, fail
+from .errors import IndexMismatch, fail
 from .tensor import Tensor, wrap
 
 newaxis = None
@@ -110,7 +110,7 @@ def find_slot(t: Tensor, key: Any) -> Slot:
         )
     gaps = [i for i, k in enumerate(items) if k is Ellipsis]
     if len(gaps) > 1:
-        fail(InvalidArgumentError, "Multiple ellipses in slice spec not allowed: write `...` once")
+        fail(IndexMismatch, "Multiple ellipses in slice spec not allowed: write `...` once")
     fill = [slice(None)] * (len(dims) - used)
     items = items[: gaps[0]] + fill + items[gaps[0] + 1 :] if gaps else items + fill
     slot = Slot()
@@ -133,7 +133,7 @@ def _slice(t: Tensor, slot: Slot, k: slice, dim: DimLike) -> None:
     start, stop, step = (_bound(b, axis) for b in (k.start, k.stop, k.step))
     step = 1 if step is None else step
     if isinstance(step, Dim) or step == 0:
-        fail(InvalidArgumentError, f"strides[{axis}] must be non-zero: a slice needs a step other than {step}")
+        fail(IndexMismatch, f"strides[{axis}] must be non-zero: a slice needs a step other than {step}")
     if isinstance(dim, int) and not isinstance(start, Dim) and not isinstance(stop, Dim):
         first, last, step = slice(start, stop, step).indices(dim)
         size: DimLike = len(range(first, last, step))

@@ -13,7 +13,7 @@ from .arithmetic import cast
 from .convert import as_tensor, make, static_value
 from .dispatch import apply
 from .elementwise import operands
-from .errors import InvalidArgumentError, ShapeMismatch, fail
+from .errors import ShapeMismatch, fail
 from .ops_shape import axis_argument, broadcast_to, concat, expand_dims, reshape, shape_argument
 from .tensor import Tensor
 
@@ -23,7 +23,7 @@ _BROADCAST = get("broadcast_to")
 def filled(dims: tuple[Any, ...], value: Tensor) -> Tensor:
     """A tensor full of a scalar; in a trace an op, so that the function holds no large constant."""
     if any(isinstance(d, int) and d < 0 for d in dims):
-        fail(InvalidArgumentError, f"Dimensions must be >= 0, got the shape {list(dims)}")
+        fail(ShapeMismatch, f"Dimensions must be >= 0, got the shape {list(dims)}")
     if not dims:
         return value
     return apply(_BROADCAST, (value,), {"shape": dims})  # type: ignore[no-any-return]

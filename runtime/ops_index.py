@@ -149,6 +149,8 @@ def one_hot(
 ) -> Tensor:  # fmt: skip
     """A new dimension (the last by default) with `on_value` at each index and `off_value` elsewhere."""
     i = as_tensor(indices)
+    if not i.dtype.is_integer:
+        fail(TypeMismatch, f"one_hot: indices must be integers, not {i.dtype.name}: write pb.cast(indices, pb.int32)")
     want = None if dtype is None else as_dtype(dtype)
     if on_value is None and off_value is None:
         want = want or float32

@@ -128,6 +128,8 @@ def trace(x: Any, name: str | None = None) -> Tensor:
 def band_part(input: Any, num_lower: Any, num_upper: Any, name: str | None = None) -> Tensor:
     """Zeros outside of `num_lower` diagonals below and `num_upper` above the main one; negative keeps all."""
     t = as_tensor(input)
+    if t.ndim < 2:
+        fail(ShapeMismatch, f"band_part: the input must have at least 2 dimensions, got shape {t.shape}")
     m, n = known_sizes(t, "band_part")[-2:]
     low, up = static_value(num_lower, "num_lower"), static_value(num_upper, "num_upper")
     i, j = np.ogrid[:m, :n]

@@ -74,6 +74,8 @@ def reshape(tensor: Any, shape: Any, name: str | None = None) -> Tensor:
     """
     t = as_tensor(tensor)
     dims = shape_argument(shape)
+    if any(isinstance(d, int) and d < -1 for d in dims):
+        fail(ShapeMismatch, f"reshape: sizes must be >= 0, or -1 for one of them, got {list(dims)}")
     if -1 in dims:
         dims = _infer_size(t, dims)
     return apply(_RESHAPE, (t,), {"shape": dims})  # type: ignore[no-any-return]
@@ -160,6 +162,8 @@ def tile(input: Any, multiples: Any, name: str | None = None) -> Tensor:
 def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     """The tensors one after another along an axis. Raises InvalidArgumentError for sizes that differ elsewhere."""
     ts = operands("concat", *(values if isinstance(values, (list, tuple)) else [values]))
+    if not ts:
+        fail(ShapeMismatch, "concat: found no tensors; give at least one")
     if len(ts) == 1:
         axis_argument(axis, max(ts[0].ndim, 1))
         return apply(get("identity"), (ts[0],), {})  # type: ignore[no-any-return]
@@ -277,7 +281,9 @@ def reverse(tensor: Any, axis: Any, name: str | None = None) -> Tensor:
     """The opposite order along the axes."""
     t = as_tensor(tensor)
     axes = static_value(axis, "The argument `axis`")
-    ks = sorted({axis_argument(k, t.ndim) for k in (axes if isinstance(axes, (list, tuple)) else [axes])})
+    ks = sorted(axis_argument(k, t.ndim) for k in (axes if isinstance(axes, (list, tuple)) else [axes]))
+    if len(set(ks)) < len(ks):
+        fail(ShapeMismatch, f"reverse: an axis is specified more than once in {axes}")
     return apply(_REVERSE, (t,), {"axes": tuple(ks)})  # type: ignore[no-any-return]
 
 
@@ -302,7 +308,7 @@ def pad(
     low = tuple(_size(r[0], "paddings") for r in rows)
     high = tuple(_size(r[1], "paddings") for r in rows)
     if any(isinstance(p, int) and p < 0 for p in (*low, *high)):
-        fail(InvalidArgumentError, f"pad: paddings must not be negative, got {rows}: use slicing to cut")
+        fail(ShapeMismatch, f"pad: paddings must not be negative, got {rows}: use slicing to cut")
     kind = mode.upper()
     if kind == "CONSTANT":
         value = as_tensor(constant_values, t.dtype)
@@ -360,6 +366,10 @@ def repeat(input: Any, repeats: Any, axis: Any = None, name: str | None = None) 
     n: Any = t.type.shape[k]
     if isinstance(counts, (list, tuple)) and len(counts) == 1:
         counts = counts[0]
+    if not isinstance(counts, int) and len(counts) != n:
+        fail(ShapeMismatch, f"repeat: {len(counts)} repeats for an axis of size {n}; give one, or one per element")
+    if any(c < 0 for c in ([counts] if isinstance(counts, int) else counts)):
+        fail(ShapeMismatch, f"repeat: repeats must be >= 0, got {counts}")
     places = [i for i in range(n) for _ in range(counts if isinstance(counts, int) else counts[i])]
     return gather(t, as_tensor(places, int32), axis=k)
 

@@ -46,7 +46,8 @@ def broadcast_static_shape(shape_x: Any, shape_y: Any) -> TensorShape:
     out: list[int | None] = []
     for a, c in zip(x, y, strict=True):
         if a is not None and c is not None and a != c and 1 not in (a, c):
-            fail(ValueError, f"Incompatible shapes for broadcasting: {TensorShape(shape_x)} and {TensorShape(shape_y)}")
+            found = f"{TensorShape(shape_x)} and {TensorShape(shape_y)}"
+            fail(ShapeMismatch, f"Incompatible shapes for broadcasting: {found}")
         out.append(c if a == 1 else a if c == 1 or c is None or a == c else c if a is None else a)
     return TensorShape(out)
 

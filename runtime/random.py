@@ -17,7 +17,7 @@ from ..ir.opdef import get
 from .arithmetic import cast
 from .convert import as_tensor, make
 from .dispatch import apply
-from .errors import fail
+from .errors import ShapeMismatch, fail
 from .ops_index import gather
 from .ops_math import cos, log, minimum, sqrt
 from .ops_reduce import argmax
@@ -37,13 +37,20 @@ class Source:
 
     def uniform(self, dims: tuple[Any, ...], dtype: DType, stream: int = 0) -> Tensor:
         """Floats in [0, 1)."""
+        _check_sizes(dims)
         kind = dtype if dtype in (float32, float64) else float32
         u = apply(get("random_uniform"), (self.key, self.counters[stream]), {"shape": dims, "dtype": kind})
         return cast(u, dtype)
 
     def bits(self, dims: tuple[Any, ...]) -> Tensor:
         """64 random bits as int64."""
+        _check_sizes(dims)
         return apply(get("random_bits"), (self.key, self.counters[0]), {"shape": dims})  # type: ignore[no-any-return]
+
+
+def _check_sizes(dims: tuple[Any, ...]) -> None:
+    if any(isinstance(d, int) and d < 0 for d in dims):
+        fail(ShapeMismatch, f"random numbers: sizes must be >= 0, got the shape {list(dims)}")
 
 
 def _global(seed: Any, dims: tuple[Any, ...], streams: int = 1) -> Source:

@@ -19,7 +19,7 @@ from ..ir.types import TensorType
 from .context import context, paused, slow_mode, tracing
 from .convert import as_tensor
 from .dispatch import apply_unrecorded, record
-from .errors import InvalidArgumentError, fail
+from .errors import ShapeMismatch, fail
 from .location import at
 from .operators import Operators
 from .ref import Reference
@@ -243,7 +243,7 @@ class Variable(Operators):
         mine = self._read_unrecorded()
         if t.type.shape != mine.type.shape and not t.shape.is_compatible_with(mine.shape):
             fail(
-                InvalidArgumentError,
+                ShapeMismatch,
                 f"Cannot {what} variable '{self.name}' of shape {self.shape} with a value of "
                 f"shape {t.shape}: the shapes must be equal, nothing is broadcast",
             )

@@ -109,3 +109,25 @@ def test_empty() -> None:
     assert pb.reshape(e, [3, 0]).shape == [3, 0]
     assert pb.reshape(e, [-1]).shape == [0]
     assert list(e) == []
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, lambda f: pb.function(f, autograph=False)])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        lambda x: pb.reshape(x, [-2]), lambda x: pb.concat([], 0), lambda x: pb.reverse(x, [0, 0]),
+        lambda x: pb.repeat(x, -1), lambda x: pb.repeat(x, [1, 2]), lambda x: pb.random.normal([-1]),
+        lambda x: pb.linalg.band_part(x, 1, 0), lambda x: pb.pad(x, [[-1, 1]]), lambda x: pb.zeros([-1]),
+        lambda x: x[5], lambda x: x[::0], lambda x: x[..., ...], lambda x: x[0, 0],
+    ],
+)  # fmt: skip
+def test_bad_sizes_have_both_of_tensorflows_errors(bad: Any, wrap: Any) -> None:
+    """InvalidArgumentError when run eagerly, ValueError in traced code: the error is both."""
+    with pytest.raises(pb.errors.InvalidArgumentError) as caught:
+        wrap(bad)(pb.constant([1.0, 2.0, 3.0]))
+    assert isinstance(caught.value, ValueError)
+
+
+def test_one_hot_wants_integers() -> None:
+    with pytest.raises(pb.errors.InvalidArgumentError, match="must be integers, not float32"):
+        pb.one_hot(pb.constant([1.0]), 3)
