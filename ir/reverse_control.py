@@ -193,11 +193,16 @@ def new_stack(b: IRBuilder, element: TensorType) -> Value:
     return b.emit(get("stack_new"), (), {"dtype": element.dtype, "shape": element.shape})[0]
 
 
-def add_result(op: Op, type: TensorType, given: Sequence[Value]) -> Value:
+def saved_name(v: Value) -> str:
+    """The name of what keeps a value of that name."""
+    return f"{v.name}_saved" if v.name and not v.name.endswith("_saved") else v.name
+
+
+def add_result(op: Op, type: TensorType, given: Sequence[Value], name: str = "") -> Value:
     """One more result of an op; `given` is what each region that makes the results yields for it."""
     for region, v in zip(op.regions[-len(given) :], given, strict=True):
         region.terminator.operands.append(v)
-    op.results.append(Value(type, "", op))
+    op.results.append(Value(type, name, op))
     return op.results[-1]
 
 

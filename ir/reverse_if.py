@@ -28,6 +28,7 @@ from .reverse_control import (
     new_stack,
     rewire,
     running_or_zeros,
+    saved_name,
 )
 from .trips import insert_before
 
@@ -86,7 +87,7 @@ class _Branches:
                 nothing = zeros(b, v)
                 other = self.op.regions[1 - i]
                 other.ops[-1:-1] = b.block.ops
-                replaced[v] = add_result(self.op, v.type, _ordered(i, v, nothing))
+                replaced[v] = add_result(self.op, v.type, _ordered(i, v, nothing), saved_name(v))
         for t in inner:
             made.append(self._carry(i, t, starts, replaced))
         rewire(branch.body, starts)
@@ -97,7 +98,7 @@ class _Branches:
         """Pushes the value in its branch; the reverse of the branch pops it."""
         start = insert_before(self.outer.home, self.op, lambda b: new_stack(b, v.type))
         pushed = self.branches[i].behind(v).emit(get("push"), [start, v])[0]
-        end = add_result(self.op, start.type, _ordered(i, pushed, start))
+        end = add_result(self.op, start.type, _ordered(i, pushed, start), saved_name(v))
         below, replaced[v] = front.emit(get("pop"), [end])
         return self._yield_back(i, Thread(start, end, below))
 
@@ -106,7 +107,7 @@ class _Branches:
         drop(self.branches[i].body, t.start)
         start = insert_before(self.outer.home, self.op, lambda b: new_stack(b, element_of(t.start)))
         starts[t.start] = start
-        end = add_result(self.op, start.type, _ordered(i, t.end, start))
+        end = add_result(self.op, start.type, _ordered(i, t.end, start), t.end.name)
         replaced[t.end] = end
         return self._yield_back(i, Thread(start, end, t.back))
 

@@ -30,6 +30,7 @@ from .reverse_control import (
     new_stack,
     rewire,
     running_or_zeros,
+    saved_name,
 )
 from .trips import insert_before, normalise, trip_size
 from .types import TensorType
@@ -119,10 +120,10 @@ class _Loop:
         region.settle(chosen.again, front.block.ops, replaced)
         return made
 
-    def _add_carried(self, start: Value) -> Value:
+    def _add_carried(self, start: Value, name: str = "") -> Value:
         """One more carried value of the primal loop; gives the body's parameter."""
         self.op.operands.append(start)
-        return [r.add_param(start.type) for r in self.op.regions][-1]
+        return [r.add_param(start.type, name) for r in self.op.regions][-1]
 
     def _store(self, v: Value, size: DimLike) -> Value:
         """Writes the value into the slot of its trip of an array; gives the array after the loop."""
@@ -135,13 +136,13 @@ class _Loop:
             value: Value = b.full(shape, 0, v.type.dtype).value
             return value
 
-        param = self._add_carried(insert_before(self.outer.home, self.op, empty))
+        param = self._add_carried(insert_before(self.outer.home, self.op, empty), saved_name(v))
         b = self.region.behind(v)
         row = b.reshape(b.expr(v), shape=(1, *v.type.shape))
         starts = (None, *(0,) * v.type.rank)
         k = self.region.body.params[0]
         stored = b.update(b.expr(param), row, b.expr(k), starts=starts, strides=(1,) * len(shape))
-        return add_result(self.op, param.type, [stored.value])
+        return add_result(self.op, param.type, [stored.value], saved_name(v))
 
     def _stored(self, v: Value, type: TensorType) -> Value | None:
         """The array after the loop into which an earlier derivative stores the value already, if one does."""
@@ -166,9 +167,9 @@ class _Loop:
     def _push(self, v: Value, front: IRBuilder, replaced: dict[Value, Value]) -> Thread:
         """Pushes the value in each trip; the reverse pops it."""
         start = insert_before(self.outer.home, self.op, lambda b: new_stack(b, v.type))
-        param = self._add_carried(start)
+        param = self._add_carried(start, saved_name(v))
         pushed = self.region.behind(v).emit(get("push"), [param, v])[0]
-        end = add_result(self.op, start.type, [pushed])
+        end = add_result(self.op, start.type, [pushed], saved_name(v))
         below, replaced[v] = front.emit(get("pop"), [self._reverse_carries(end)])
         self.block.terminator.operands.append(below)
         return Thread(start, end, below)
@@ -177,8 +178,8 @@ class _Loop:
         """Runs an inner op's stack through the loop and its reverse."""
         drop(self.region.body, t.start)
         start = insert_before(self.outer.home, self.op, lambda b: new_stack(b, element_of(t.start)))
-        starts[t.start] = self._add_carried(start)
-        end = add_result(self.op, start.type, [t.end])
+        starts[t.start] = self._add_carried(start, t.end.name)
+        end = add_result(self.op, start.type, [t.end], t.end.name)
         replaced[t.end] = self._reverse_carries(end)
         self.block.terminator.operands.append(t.back)
         return Thread(start, end, t.back)

@@ -43,13 +43,13 @@ from .loop_checks import (
 from .loop_programs import LoopProgram, loop_programs
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(loop_programs())
 def test_random_programs_agree_in_both_modes_to_order_two(p: LoopProgram) -> None:
     check(p.fn, p.args)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(loop_programs())
 def test_passes_keep_programs_with_control_flow(p: LoopProgram) -> None:
     ys = run(p.fn, p.args)
@@ -66,7 +66,7 @@ def test_passes_keep_programs_with_control_flow(p: LoopProgram) -> None:
     close(run(SIMPLIFY.run(verify(sized)), [*p.args, *cts]), expected)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(loop_programs(), st.data())
 def test_chosen_parameters_and_results_twice(p: LoopProgram, data: st.DataObject) -> None:
     def some(numbers: list[int]) -> list[int]:
