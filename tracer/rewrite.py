@@ -119,7 +119,13 @@ def rewritten_code(fn: FunctionType) -> CodeType | None:
     (new,) = [c for c in factory.co_consts if isinstance(c, CodeType) and c.co_name == name]
     if set(new.co_freevars) - {HELPER} - set(fn.__code__.co_freevars):
         return None
-    return new.replace(co_qualname=fn.__code__.co_qualname)
+    return renamed(new, new.co_qualname, fn.__code__.co_qualname)
+
+
+def renamed(code: CodeType, old: str, new: str) -> CodeType:
+    """Code whose qualified name, and those of the functions in it, begin with `new` in place of `old`."""
+    consts = tuple(renamed(c, old, new) if isinstance(c, CodeType) else c for c in code.co_consts)
+    return code.replace(co_consts=consts, co_qualname=new + code.co_qualname.removeprefix(old))
 
 
 def rewritten_tree(fn: FunctionType, found: Found) -> ast.Module:
