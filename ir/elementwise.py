@@ -181,8 +181,10 @@ def elementwise(
 
 # ---------------------------------------------------------------- partials that are too long for a row
 def _pow_base(b: Any, g: Any, y: Any, x: Any, p: Any) -> Any:
-    # x**0 is 1 everywhere, so its derivative is 0, not 0 * x**-1.
-    power = b.where(b.eq(p, zero(b, p)), b.const(1, b.dtype(p)), p - 1.0)
+    # x**0 is 1 everywhere, so its derivative is 0, not 0 * x**-1, where that is NaN. Elsewhere x**-1 has to stay: it is
+    # the derivative by x and p.
+    pole = b.logical_and(b.eq(p, zero(b, p)), b.eq(x, zero(b, x)))
+    power = b.where(pole, b.const(1, b.dtype(p)), p - 1.0)
     return g * (p * b.pow(x, power))
 
 

@@ -142,3 +142,21 @@ def test_roots_that_are_not_used_have_no_gradient(wrap: Any) -> None:
     x = pb.constant([0.0, 4.0, -1.0])
     np.testing.assert_allclose(wrap(slope)(x).numpy(), [0.0, 0.25 - 0.5 / 8.0, 0.0])
     np.testing.assert_allclose(wrap(pole)(x).numpy(), [np.inf, 0.25, np.nan])
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, pb.function])
+def test_mixed_derivative_of_a_power_with_exponent_zero(wrap: Any) -> None:
+    """d2(x**p)/dx dp = x**(p-1) * (1 + p log x), which is 1/x at p = 0."""
+
+    def mixed(x: Any, p: Any) -> Any:
+        with pb.GradientTape() as outer:
+            outer.watch(p)
+            with pb.GradientTape() as tape:
+                tape.watch(x)
+                y = x**p
+            slope = tape.gradient(y, x)
+        return slope, outer.gradient(slope, p)
+
+    slope, both = wrap(mixed)(pb.constant([2.0, 4.0]), pb.constant([0.0, 0.0]))
+    np.testing.assert_allclose(slope.numpy(), [0.0, 0.0])
+    np.testing.assert_allclose(both.numpy(), [0.5, 0.25])
