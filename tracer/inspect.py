@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..ir.builder import IRBuilder
+from ..ir.control import plain_symbol
 from ..ir.cse import cse
 from ..ir.dce import dce
 from ..ir.dims import Dim
@@ -22,8 +23,9 @@ from ..ir.printer import highlight, print_function
 from ..ir.reverse import reverse
 from ..ir.simplify import canon
 from .argspec import parse_arguments
+from .arguments import key_of
 from .concrete import ConcreteFunction
-from .execute import Interpreted, executable, optimised
+from .execute import Interpreted, executable, optimised, static
 
 if TYPE_CHECKING:
     from .function import Function as CompiledFunction
@@ -55,11 +57,33 @@ def inspect_function(
     if len(args) == 1 and isinstance(args[0], str) and not kwargs:
         args, kwargs = parse_arguments(args[0])
     concrete = function.get_concrete_function(*args, **kwargs)
-    return inspect_concrete(concrete, stage, grad, color)
+    return inspect_concrete(concrete, stage, grad, color, _sizes(function, concrete, args, kwargs))
 
 
-def inspect_concrete(concrete: ConcreteFunction, stage: str, grad: Any = None, color: bool = False) -> str:
-    """One trace at a stage."""
+def _sizes(
+    function: CompiledFunction, concrete: ConcreteFunction, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, int]:
+    """The sizes of these arguments where the trace, made for others too, has symbols."""
+    if not args and not kwargs:
+        return {}
+    leaves = key_of(function._signature.bind(tuple(args), dict(kwargs)))[1]
+    found = {}
+    for wanted, leaf in zip(concrete.plain.op.fn.param_types, leaves, strict=False):
+        for want, have in zip(wanted.shape, leaf.shape, strict=False):
+            name = plain_symbol(want)
+            if name is not None and isinstance(have, int):
+                found[name] = have
+    return found
+
+
+def inspect_concrete(
+    concrete: ConcreteFunction,
+    stage: str,
+    grad: Any = None,
+    color: bool = False,
+    sizes: Mapping[str, int] | None = None,
+) -> str:
+    """One trace at a stage; what comes after the trace for these sizes of its symbols."""
     fn = concrete.plain.op.fn
     if grad is not None or stage == "grad":
         fn = gradient(fn, wrt_numbers(fn, concrete, grad), concrete.n_outputs)
@@ -68,8 +92,9 @@ def inspect_concrete(concrete: ConcreteFunction, stage: str, grad: Any = None, c
     if stage in ("trace", "grad"):
         text, parts = print_function(fn), None
     elif stage == "opt":
-        text, parts = print_function(optimised(fn)), None
+        text, parts = print_function(optimised(fn, tuple((sizes or {}).items()))), None
     else:
+        fn = static(fn, tuple((sizes or {}).items()))
         text, parts = _code(fn, {} if grad is not None else concrete.plain.op.donate, stage)
     if not color:
         return text

@@ -104,3 +104,19 @@ def test_no_float_argument_or_output() -> None:
     g = pb.function(lambda x: pb.cast(x, pb.int32))
     with pytest.raises(ValueError, match="no output of a float dtype"):
         g.inspect("f32[2]", stage="grad")
+
+
+def test_code_for_the_sizes_of_the_arguments_where_the_trace_leaves_them_open() -> None:
+    @pb.function
+    def f(x: Any) -> Any:
+        return pb.reduce_sum(pb.sin(x))
+
+    assert "f32[n]" in f.inspect("f32[n]")
+    for stage in ("kernels", "llvm", "asm"):
+        with pytest.raises(ValueError, match="needs sizes as numbers, found n"):
+            f.inspect("f32[n]", stage=stage)
+        assert f.inspect(pb.ones([40]), stage=stage)
+    assert "[40]" in f.inspect(pb.ones([40]), stage="kernels")
+    assert "[41]" in f.inspect("f32[41]", stage="kernels")
+    assert "[41]" in f.inspect("f32[41]", stage="kernels", grad="x")
+    assert "f32[42]" in f.inspect("f32[42]", stage="opt")
