@@ -21,7 +21,7 @@ from .inline import inline
 from .reverse import reverse_info
 from .rewrite import inputs
 from .simplify import canon
-from .types import TensorType
+from .types import StackType, TensorType
 from .verifier import bound_symbols
 
 Residual = tuple[str, int]
@@ -59,16 +59,19 @@ class Split:
     connected: tuple[bool, ...]
 
 
-def split(fn: Function, wrt: Sequence[int] | None = None, outputs: Sequence[int] | None = None) -> Split:
+def split(
+    fn: Function, wrt: Sequence[int] | None = None, outputs: Sequence[int] | None = None, stacks: bool = True
+) -> Split:
     """Differentiates a function and cuts it; calls are inlined first.
 
     Args:
-      wrt, outputs: see `reverse_info`; so are the errors.
+      wrt, outputs: see `reverse_info`; so are the errors. stacks: whether stacks may be residuals; if not, the backward
+        part runs the loops that fill them again (unless they have effects).
     """
     info = reverse_info(inline(fn), wrt, outputs, keep_primal=True)
     joint = dce(cse(canon(info.function)))
     cut = _Cut(joint, len(fn.params), len(fn.results))
-    forward, backward, residuals = cut.functions(fn.name)
+    forward, backward, residuals = cut.functions(fn.name, stacks)
     return Split(forward, backward, residuals, len(fn.results), info.wrt, info.outputs, info.connected)
 
 
@@ -89,11 +92,11 @@ class _Cut:
         self.depends = depends
         self.late = {id(op) for op in self.backward}
 
-    def functions(self, name: str) -> tuple[Function, Function, tuple[Residual, ...]]:
+    def functions(self, name: str, stacks: bool) -> tuple[Function, Function, tuple[Residual, ...]]:
         """The forward part, the backward part and the residuals between them."""
         choice = Choice(self.params, self.results)
         needed = self._needed()
-        choice.choose(needed)
+        choice.choose(needed if stacks else _without_stacks(needed))
         residuals, recomputed = self._plan(needed, choice)
         residuals += self._binding(residuals, [*recomputed, *self.backward])
         extra = [v for v in residuals if v not in self.params and v not in self.results]
@@ -141,6 +144,23 @@ class _Cut:
                 extra.append(p)
                 bound |= new
         return extra
+
+
+def _without_stacks(needed: Sequence[Value]) -> list[Value]:
+    """The values, those that are stacks replaced by what the ops that fill them read."""
+    found: dict[Value, None] = {}
+    seen: set[Value] = set()
+    todo = list(reversed(needed))
+    while todo:
+        v = todo.pop()
+        if v in seen:
+            continue
+        seen.add(v)
+        if isinstance(v.type, StackType) and isinstance(v.owner, Op) and not has_effect(v.owner):
+            todo += reversed(inputs(v.owner))
+        else:
+            found[v] = None
+    return list(found)
 
 
 def _build(

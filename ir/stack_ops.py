@@ -35,6 +35,16 @@ class Stack:
         self.below, self.top = below, top
         self.depth: int = 0 if below is None else below.depth + 1
 
+    @property
+    def dtype(self) -> Any:
+        """The elements' NumPy dtype."""
+        return self.top.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The elements' shape."""
+        return tuple(self.top.shape)
+
     def push(self, x: Any) -> Stack:
         """The stack with `x` on top."""
         return Stack(x, self)

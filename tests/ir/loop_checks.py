@@ -10,7 +10,7 @@ from pullback.ir.forward import forward
 from pullback.ir.graph import Function
 from pullback.ir.interpret import interpret
 from pullback.ir.parser import parse
-from pullback.ir.partition import split
+from pullback.ir.partition import Split, split
 from pullback.ir.passes import PassManager
 from pullback.ir.quiet import Quiet
 from pullback.ir.reverse import reverse
@@ -59,8 +59,14 @@ def close(a: list[Any], b: list[Any], tolerance: float = 1e-12) -> None:
 
 
 def run_split(fn: Function, args: list[Any], cts: list[Any]) -> list[Any]:
-    """The cotangents through the forward and the backward function."""
-    s = split(fn)
+    """The cotangents through the forward and the backward function, with stacks between them and without."""
+    without, back = (through(fn, split(fn, stacks=stacks), args, cts) for stacks in (False, True))
+    close(without, back)
+    return back
+
+
+def through(fn: Function, s: Split, args: list[Any], cts: list[Any]) -> list[Any]:
+    """The cotangents through the two functions of a cut."""
     verify(s.forward)
     verify(s.backward)
     made = run(s.forward, args)

@@ -12,11 +12,13 @@ from pullback.ir.control import FOR
 from pullback.ir.graph import Function, Op, Value
 from pullback.ir.interpret import Interpreter
 from pullback.ir.parser import parse
+from pullback.ir.partition import split
+from pullback.ir.printer import print_function
 from pullback.ir.quiet import Quiet
 from pullback.ir.reverse import reverse
 from pullback.ir.types import StackType
 
-from .loop_checks import RNG, ROWS, SIMPLIFY, TRIANGLE, WRITES, check
+from .loop_checks import CHAIN, RNG, ROWS, SIMPLIFY, TRIANGLE, WRITES, check
 
 
 def kinds(fn: Function) -> Counter[str]:
@@ -94,6 +96,18 @@ def test_the_cost_of_a_loop_of_indexed_writes_is_linear(derive: Any) -> None:
     # Exactly linear: twice the trips, twice the further ops and bytes; whole arrays are made outside the loops only.
     np.testing.assert_array_equal(large - middle, 2 * (middle - small))
     check(WRITES, [np.linspace(0.3, 1.2, 5)])
+
+
+def test_a_cut_without_stacks_runs_the_loop_again() -> None:
+    s = split(CHAIN, stacks=False)
+    assert not any(isinstance(v.type, StackType) for f in (s.forward, s.backward) for v in (*f.params, *f.results))
+    assert kinds(s.forward)["push"] == 0
+    assert kinds(s.backward)["for"] == 2
+    assert any(isinstance(v.type, StackType) for v in split(CHAIN).forward.results)
+    loud = parse(print_function(CHAIN).replace("%0 = sin", 'print %a {segments = ["", ""]}\n    %0 = sin'))
+    kept = split(loud, stacks=False)  # printing twice would be wrong
+    assert kinds(kept.forward)["push"]
+    assert kinds(kept.backward)["print"] == 0
 
 
 def test_inner_loops_of_varying_length_share_one_stack_per_value() -> None:
