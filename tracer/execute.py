@@ -16,6 +16,7 @@ from ..ir.control import match_shapes
 from ..ir.dims import DimLike
 from ..ir.graph import Function
 from ..ir.interpret import interpret
+from ..ir.stack_ops import Stack
 from ..ir.types import TensorType, type_of_array
 
 Array = np.ndarray[Any, Any]
@@ -40,7 +41,7 @@ class Interpreted:
 
     def run(self, ins: Sequence[Array], /) -> list[Array]:
         """The results, as arrays of their own."""
-        return [np.array(r, order="C") for r in interpret(self.fn, ins)]
+        return [r if isinstance(r, Stack) else np.array(r, order="C") for r in interpret(self.fn, ins)]
 
 
 class Compiled:
