@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .. import Tensor, Variable, convert_to_tensor
+from .. import Tensor, Variable, convert_to_tensor, executing_eagerly
 from .initializers import get as get_initializer
 from .initializers import numpy_dtype
 
@@ -120,9 +120,18 @@ class Layer:
             kwargs.pop("training", None)
         _context.training = training
         try:
-            return self.call(inputs, *args, **kwargs)
+            return self._control_flow_on_tensors()(inputs, *args, **kwargs)
         finally:
             _context.training = outer
+
+    def _control_flow_on_tensors(self) -> Callable[..., Any]:
+        """`call`; while a function is traced, in the form whose `if` and loops may depend on tensors."""
+        if executing_eagerly():
+            return self.call
+        from .. import autograph
+
+        rewritten: Callable[..., Any] = autograph.to_graph(self.call)
+        return rewritten
 
     def ensure_built(self, input_shape: Any) -> None:
         if not self.built:

@@ -13,7 +13,7 @@ from .concrete import ConcreteFunction
 from .control_api import case, cond, foldl, foldr, map_fn, scan, switch_case, vectorized_map, while_loop
 from .function import Function, function
 from .gradients import gradients
-from .rewrite import do_not_convert
+from .rewrite import convert, do_not_convert
 from .scopes import executing_eagerly, init_scope, inside_function
 from .spec import TensorSpec
 
@@ -35,7 +35,15 @@ def no_op(name: str | None = None) -> None:
     """Nothing."""
 
 
-autograph = SimpleNamespace(experimental=SimpleNamespace(do_not_convert=do_not_convert))
+def to_graph(entity: Any, recursive: bool = True, experimental_optional_features: Any = None) -> Any:
+    """A callable that does the same, whose control flow works on tensors inside a compiled function.
+
+    For libraries that call their users' functions: `pb.function` does it by itself for the user's own code.
+    """
+    return convert(entity)
+
+
+autograph = SimpleNamespace(experimental=SimpleNamespace(do_not_convert=do_not_convert), to_graph=to_graph)
 
 __all__ = [
     "ConcreteFunction",

@@ -110,8 +110,8 @@ class SymbolicTensor(Tensor):
         made = f" at {self.loc}" if self.loc else ""
         return LeakedTensor(
             f"{self._describe()} was made{made} in a branch or loop body that a tensor controls, and is used outside "
-            "of it, where it may have no value: assign it to a variable of the function, or collect it with pb.map_fn or "
-            f"pb.scan, in place of storing it in an object{at()}"
+            "of it, where it may have no value: assign it to a variable of the function, or collect it with pb.map_fn "
+            f"or pb.scan, in place of storing it in an object{at()}"
         )
 
     def _describe(self) -> str:

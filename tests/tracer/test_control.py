@@ -437,6 +437,19 @@ def test_switches() -> None:
         pb.function(lambda x: x if x > 0 else -x, autograph=False)(pb.constant(1.0))
 
 
+class Sign(pb.keras.layers.Layer):
+    """A layer of the user's with control flow."""
+
+    def call(self, x: Any) -> Any:
+        return x if pb.reduce_sum(x) > 0.0 else -x
+
+
+def test_layers_of_the_user() -> None:
+    layer = Sign()
+    assert pb.function(lambda x: layer(x))(pb.constant([[-1.0, -2.0]])).numpy().tolist() == [[1.0, 2.0]]
+    assert layer(pb.constant([[-1.0]])).numpy().tolist() == [[1.0]]
+
+
 # ---------------------------------------------------------------- the functional forms
 def functional(e: Any) -> Any:
     return [

@@ -61,8 +61,8 @@ class Programs:
         if kind == 7:
             self.count += 1
             k = f"k{self.count}"
-            return [f"{k} = 0", f"while {k} < {r.randint(1, 4)} and {self.test()}:".replace("and ", "and (", 1)[:-1] + "):",
-                    f"    {k} += 1", *body, *other]  # fmt: skip
+            head = f"while {k} < {r.randint(1, 4)} and ({self.test()}):"
+            return [f"{k} = 0", head, f"    {k} += 1", *body, *other]
         bounds = r.choice(["c % 5", "a % 3, 4", "4, b % 2 - 2, -1", "3"])
         return [f"for i{depth} in pb.range({bounds}):" if bounds == "3" else f"for i{depth} in range({bounds}):",
                 f"    {name} = {name} + i{depth}", *body, *other]  # fmt: skip
