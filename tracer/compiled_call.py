@@ -18,7 +18,7 @@ from ..ir.builder import RawBuilder
 from ..ir.control import CALL
 from ..ir.graph import Attrs, Block, Function
 from ..ir.opdef import Needs, OpDef
-from ..ir.types import StackType, TensorType
+from ..ir.types import TensorType
 from ..runtime.context import context
 from ..runtime.dispatch import record
 from ..runtime.tensor import Tensor
@@ -86,10 +86,6 @@ class CompiledOp(OpDef):
         if not any(needs):
             return self.execute(xs)
         pair = self.pair(needs)
-        if not pair.separable:
-            outs = self.execute(xs)
-            record(self, {}, list(xs), outs)
-            return outs
         outs = pair.forward.execute(xs)
         record(pair, {}, list(xs), outs)
         return outs[: pair.n_results]
@@ -166,21 +162,19 @@ class Pair(OpDef):
 
     Attributes:
       n_results: how many of the forward part's results are the function's own.
-      separable: whether all residuals are arrays. A loop whose trip count only running it tells leaves a stack, which
-        lives within one compiled call: its reverse runs the forward part again instead.
     """
 
     def __init__(self, fn: Function, needs: Mask, n_outputs: int) -> None:
         from ..ir.partition import split
 
         outputs = [i for i, t in enumerate(fn.result_types[:n_outputs]) if t.dtype.is_differentiable]
-        parts = split(fn, numbers(needs), outputs)
+        # A stack, what a loop of unknown length keeps, lives within one native call: such loops run again instead.
+        parts = split(fn, numbers(needs), outputs, stacks=False)
         self.name = fn.name
         self.needs = needs
         self.forward = CompiledOp(parts.forward)
         self.backward = Backward(CompiledOp(parts.backward), needs, parts.connected)
         self.n_results = len(fn.results)
-        self.separable = not any(isinstance(t, StackType) for t in parts.forward.result_types)
         self.outputs = parts.outputs
         self.residuals = parts.residuals
 

@@ -28,6 +28,9 @@ def test_a_loop_of_unknown_length_is_differentiated_in_native_code() -> None:
     np.testing.assert_allclose(y, [1.5**4, 16.0], rtol=1e-6)
     np.testing.assert_allclose(slope, [4 * 1.5**3, -32.0], rtol=1e-6)
     np.testing.assert_allclose(outer.gradient(slope, x), [12 * 1.5**2, 48.0], rtol=1e-6)
-    op = f.get_concrete_function(x, n).full
-    backward = op.reverse((True, False), (True,)).op  # made by the tape above
-    assert not isinstance(backward.executable([x.numpy(), n.numpy(), np.ones(2, np.float32)]), Interpreted)
+    pair = f.get_concrete_function(x, n).full.pair((True, False))
+    kept = [x.numpy(), n.numpy()]
+    assert not isinstance(pair.forward.executable(kept), Interpreted)
+    outs = pair.forward.run(kept)
+    saved = [kept[i] if kind == "param" else outs[i] for kind, i in pair.residuals]
+    assert not isinstance(pair.backward.op.executable([*saved, np.ones(2, np.float32)]), Interpreted)
