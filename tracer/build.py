@@ -59,7 +59,7 @@ def build(
         with tracing(trace):
             outputs, structure = outputs_of(python(*args, **kwargs), name)
         del args, kwargs, placeholders
-        created = [ref for ref in trace.created if any(s.variable is ref() for s in trace.states.values())]
+        created = [c for c in trace.created if any(s.variable is c[0]() for s in trace.states.values())]
         specs = tuple(as_spec(v) for v in values)
         check_created(trace, created)
         return ConcreteFunction(trace, outputs, structure, specs, names)
@@ -135,10 +135,11 @@ def as_spec(x: Any) -> Any:
     return rebuild(structure, [as_spec(v) for v in items])
 
 
-def check_created(trace: Trace, created: Sequence[weakref.ref[Any]]) -> None:
+def check_created(trace: Trace, created: Sequence[tuple[weakref.ref[Any], str]]) -> None:
     """Raises ValueError when a variable made in the trace is kept by nobody: it would be made again on every call."""
-    states = [s for s in trace.states.values() if any(s.variable is r() for r in created)]
-    for state in states:
+    lines = {id(ref()): line for ref, line in created}
+    for state in [s for s in trace.states.values() if id(s.variable) in lines]:
+        line = lines[id(state.variable)]
         ref = weakref.ref(state.variable)
         state.variable = None  # type: ignore[assignment]  # ours was perhaps the last one
         kept = ref()
@@ -146,6 +147,6 @@ def check_created(trace: Trace, created: Sequence[weakref.ref[Any]]) -> None:
             raise ValueError(
                 f"'{trace.name}' makes the Variable '{state.param.name}' each time that it runs: a compiled function "
                 "may create variables only once. Create the Variable outside of the function, or keep it "
-                "(`if self.v is None: self.v = pb.Variable(...)`)"
+                f"(`if self.v is None: self.v = pb.Variable(...)`){line}"
             )
         state.variable = kept

@@ -57,7 +57,7 @@ class Trace:
     Attributes:
       name: the name of the user's function. open: false once the trace is over. outer: the enclosing trace, if any.
       captures: tensors from outside by id, with their parameters. states: variables by id.
-      created: weak references to the variables that the traced Python made.
+      created: weak references to the variables that the traced Python made, each with the line that made it.
       sizes: what symbols have been replaced by. hints: sizes of the call at hand, by symbol.
     """
 
@@ -78,7 +78,7 @@ class Trace:
         self.arguments = tuple(self.function.params)
         self.captures: dict[int, tuple[Tensor, Value]] = {}
         self.states: dict[int, VariableState] = {}
-        self.created: list[weakref.ref[Variable]] = []
+        self.created: list[tuple[weakref.ref[Variable], str]] = []
         self.sizes: dict[str, DimLike] = {}
         self.hints = dict(hints)
         self.callees: dict[int, Function] = {}
@@ -124,7 +124,7 @@ class Trace:
                 "create variables only the first time that it is traced: create the Variable outside of the function, "
                 f"or keep it (`if self.v is None: self.v = pb.Variable(...)`){at()}"
             )
-        self.created.append(weakref.ref(variable))
+        self.created.append((weakref.ref(variable), at()))
         if not isinstance(initial, SymbolicTensor):
             return initial
         return wrap(np.array(self.evaluate(self.value_of(initial)), order="C"))

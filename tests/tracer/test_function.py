@@ -380,7 +380,7 @@ def test_variable_created_on_every_call_is_refused() -> None:
         v = pb.Variable(1.0, name="local")
         return x * v
 
-    with pytest.raises(ValueError, match="'f' makes the Variable 'local' each time"):
+    with pytest.raises(ValueError, match=r"'f' makes the Variable 'local' each time .*\[test_function\.py:380\]"):
         f(pb.constant(1.0))
 
 
