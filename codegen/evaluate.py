@@ -204,7 +204,7 @@ class Evaluator:
         hit = scope.find(key)
         if hit is None:
             if isinstance(a, Dyn):
-                hit = self._checked(a, scope, guard)
+                hit = self.checked(a, scope, guard)
             else:
                 opcode, by = ("udiv" if isinstance(a, Quot) else "urem"), a.by
                 hit = self.apply(lambda em, x: em.binary(opcode, x, by), scope, self.index(a.of, scope, guard))
@@ -224,7 +224,7 @@ class Evaluator:
             hit = scope.keep(("lanes", level), Val(where.wide.add(where.wide.splat(reg), iota), depth, True))
         return hit
 
-    def _checked(self, a: Dyn, scope: Scope, guard: Guard) -> Val:
+    def checked(self, a: Dyn, scope: Scope, guard: Guard) -> Val:
         """The element, minus `low`; outside of its range the status is set (where `guard` holds) and 0 is used."""
         x = self.value(a.value, a.at, scope, guard)
         if x.reg.ty == "i32":

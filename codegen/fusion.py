@@ -62,7 +62,7 @@ def _plan(given: Plan) -> Plan:
     for _ in range(_ROUNDS):
         planner = _Planner(given, forced)
         planner.run()
-        more = set(planner.dear()) | set(planner.awkward())
+        more = set(planner.dear()) | set(planner.awkward()) | planner.overlapping
         if not more - forced:
             break
         forced |= more
@@ -93,6 +93,7 @@ class _Planner:
         self.depth: dict[Value, int] = {}
         self.kernels: dict[tuple[int, ...], list[Kernel]] = {}
         self.walks: list[Walk] = []
+        self.overlapping: set[Value] = set()  # what is written into small slots of arrays it reads elsewhere
         self.reduced: dict[tuple[Value, str, tuple[int, ...]], Value] = {}
 
     # -- building ----------------------------------------------------------------------------------------------------
@@ -215,6 +216,8 @@ class _Planner:
         """Puts a root into the best kernel that may take it, or into a new one."""
         reads = self.plan.walk(root)
         self.walks.append(reads)
+        if self._crosses(root, reads):
+            self.overlapping.add(root.op.operands[1])
         best: Kernel | None = None
         most = -1
         for kernel in reversed(self.kernels.get(domain, [])[-8:]):
@@ -238,6 +241,8 @@ class _Planner:
         if any(self.closure(self.need[v]) & kernel.bit for v in before):
             return False
         if root.base is not None and self.closure(self._readers(root.base) & ~kernel.bit) & kernel.bit:
+            return False
+        if self._crosses(root, kernel.reads):
             return False
         stored = {r.target: r.position for r in kernel.roots if not r.reduce and not r.add}
         for leaf in reads.leaves:
@@ -270,6 +275,16 @@ class _Planner:
         v = root.target
         self.plan.owner[v] = v
         self.made[v] = self.need[v] = self.made.get(v, 0) | kernel.bit
+
+    def _crosses(self, root: Root, reads: Walk) -> bool:
+        """Whether a loop that writes a small slot reads other elements of the same array.
+
+        Then the array could not be written in place. A temporary of the slot's size costs less than a copy of it.
+        """
+        if root.base is None or 2 * numel(root.op.operands[1]) > numel(root.base):
+            return False
+        owner = self.plan.owner[root.base]
+        return any(leaf.owner is owner and leaf.position != root.position for leaf in reads.leaves)
 
     def _readers(self, base: Value) -> int:
         """The steps that read an array that is about to be written into."""

@@ -9,9 +9,10 @@ from ..ir.dce import dce
 from ..ir.expand import expand
 from ..ir.graph import Function
 from ..ir.inline import inline
+from ..ir.licm import licm
 from ..ir.simplify import canon
 
-PASSES: tuple[Callable[[Function], Function], ...] = (inline, canon, expand, canon, cse, dce)
+PASSES: tuple[Callable[[Function], Function], ...] = (inline, canon, expand, canon, licm, cse, dce)
 
 
 def optimise(fn: Function) -> Function:

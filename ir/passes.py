@@ -20,6 +20,7 @@ from .expand import expand
 from .forward import forward
 from .graph import Function
 from .inline import inline
+from .licm import licm
 from .parser import parse_module
 from .printer import print_function, print_module
 from .reader import Reader
@@ -64,6 +65,7 @@ PASSES: dict[str, Pass] = {
         Pass("canon", canon, "fold constants, do algebra, drop needless moves", local=True),
         Pass("cse", cse, "compute equal things once", local=True),
         Pass("dce", dce, "drop what nobody uses", local=True),
+        Pass("licm", licm, "move what loops do not change before them", local=True),
         Pass("expand", expand, "write composite ops as simpler ones", local=True),
         Pass("strip", _strip, "forget the lines of the user's program", local=True),
         Pass("verify", verify, "check the rules of the IR"),

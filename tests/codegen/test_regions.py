@@ -473,3 +473,25 @@ def test_memory_of_loops_is_small() -> None:
 
     assert scratch(JACOBI) <= 3 * 448
     assert scratch(NESTED) <= 64
+
+
+def test_a_slot_made_from_other_parts_of_its_array_goes_through_a_temporary() -> None:
+    text = """
+    func @f(%n: i32, %x: f64[20, 30]) -> f64[20, 30] {
+      %h = for %i in 1..%n iter(%v = %x) -> f64[20, 30] {
+        %one = constant 1 : i32
+        %j = sub %i, %one : i32
+        %l = slice %v, %i {starts = [none, 0], sizes = [1, 28], strides = [1, 1]} : f64[1, 28]
+        %r = slice %v, %i {starts = [none, 2], sizes = [1, 28], strides = [1, 1]} : f64[1, 28]
+        %u = slice %v, %j {starts = [none, 1], sizes = [1, 28], strides = [1, 1]} : f64[1, 28]
+        %s = add %l, %r : f64[1, 28]
+        %t = mul %s, %u : f64[1, 28]
+        %w = sin %t : f64[1, 28]
+        %y = update %v, %w, %i {starts = [none, 1], strides = [1, 1]} : f64[20, 30]
+        yield %y
+      }
+      return %h
+    }"""
+    exe = run(text, i32(20), array((20, 30), "float64"), tolerance=1e-14, donate={0: 1})
+    assert exe.llvm.count("call void @llvm.memmove") == 1
+    assert exe.scratch_bytes == 256
