@@ -122,7 +122,8 @@ class Plain:
             structure=_kind(self.structure),
             same=tuple((i, k) for k, i in enumerate(same)),
             scratch=code.scratch_bytes,
-            drop_gil=code.work > DROP_GIL_NS,
+            # A Variable that is written in place must not be read half written by another thread.
+            drop_gil=code.work > DROP_GIL_NS and not any(r.kind == "var" for r in results),
         )
 
 

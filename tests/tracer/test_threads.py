@@ -205,3 +205,29 @@ def test_interrupt_leaves_a_usable_process() -> None:
         done.stdout,
         done.stderr[-2000:],
     )
+
+
+def test_a_variable_is_never_read_half_assigned() -> None:
+    v = pb.Variable(np.zeros(100_000, np.float32))
+
+    @pb.function
+    def step() -> None:
+        v.assign(v + 1.0)
+
+    step()
+    done = threading.Event()
+
+    def work(i: int) -> int:
+        if i:
+            torn = 0
+            while not done.is_set():
+                a = v.numpy()
+                torn += bool(a.min() != a.max())
+            return torn
+        for _ in range(300):
+            step()
+        done.set()
+        return 0
+
+    assert in_threads(3, work) == [0, 0, 0]
+    assert float(v[0]) == 301.0
