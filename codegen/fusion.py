@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from math import prod
 
 from ..ir import rewrite
 from ..ir.graph import Function, Op, Value
 from . import access, regions, special
-from .index_map import At, Index, Quot, Rem, levels_of
+from .fusion_rules import divides, early, nested, trips
 from .plan import (
     Call,
     Kernel,
@@ -51,7 +50,7 @@ def plan(fn: Function) -> Plan:
     Raises:
       Unsupported: for an op or dtype that has no machine form.
     """
-    outer = Plan(fn, order={op: k for k, op in enumerate(fn.body.walk())})
+    outer = Plan(fn, order={op: k for k, op in enumerate(fn.body.walk())}, inputs=frozenset(fn.params))
     outer.owner.update((p, p) for p in fn.params)
     return _plan(outer)
 
@@ -59,8 +58,9 @@ def plan(fn: Function) -> Plan:
 def _plan(given: Plan) -> Plan:
     """The steps of a block; `given` knows what it shares with the blocks round it, and its parameters' buffers."""
     forced = set(regions.needed(given.fn.body))
+    last = {v: k for k, op in enumerate(given.fn.body.ops) for v in rewrite.inputs(op)}
     for _ in range(_ROUNDS):
-        planner = _Planner(given, forced)
+        planner = _Planner(given, forced, last)
         planner.run()
         more = set(planner.dear()) | set(planner.awkward()) | planner.overlapping
         if not more - forced:
@@ -80,10 +80,13 @@ def _plan(given: Plan) -> Plan:
 class _Planner:
     """One round of planning."""
 
-    def __init__(self, given: Plan, forced: set[Value]) -> None:
+    def __init__(self, given: Plan, forced: set[Value], last: dict[Value, int]) -> None:
         # Copies: what one round decides, the next one must not see.
-        self.plan = Plan(given.fn, [], dict(given.owner), given.order, set(given.registers))
+        self.plan = Plan(given.fn, [], dict(given.owner), given.order, set(given.registers), given.inputs)
         self.forced = forced
+        self.last = last  # the last op of the block that uses a value
+        self.at = 0  # the op being looked at
+        self.lookers: defaultdict[Value, list[Value]] = defaultdict(list)  # inlined values that read a buffer
         self.steps: list[Steps] = []
         # The steps of this block that a value reads from, directly; none for values of the blocks round it.
         self.need: defaultdict[Value, int] = defaultdict(int)
@@ -93,15 +96,23 @@ class _Planner:
         self.depth: dict[Value, int] = {}
         self.kernels: dict[tuple[int, ...], list[Kernel]] = {}
         self.walks: list[Walk] = []
-        self.overlapping: set[Value] = set()  # what is written into small slots of arrays it reads elsewhere
+        self.overlapping: set[Value] = set()  # what must be read before an array is written into
         self.reduced: dict[tuple[Value, str, tuple[int, ...]], Value] = {}
 
     # -- building ----------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Goes through the block once."""
-        for op in self.plan.fn.body.ops:
-            self.visit(op)
+        early_ops = early(self.plan.fn.body.ops)
+        moved: set[Op] = set()
+        for k, op in enumerate(self.plan.fn.body.ops):
+            self.at = k
+            todo = [] if op in moved else [op]
+            while todo:
+                now = todo.pop()
+                self.visit(now)
+                moved.add(now)
+                todo += [x for v in now.results for x in early_ops.get(v, ())]
 
     def visit(self, op: Op) -> None:
         """Decides about one op."""
@@ -142,6 +153,8 @@ class _Planner:
                 self.place(domain, root)
         else:
             self.below[v], self.depth[v] = frozenset(below), depth + 1
+            for o in {o for x in op.operands if x.type.shape for o in self.plan.owners(x)}:
+                self.lookers[o].append(v)
 
     def reduce(self, op: Op) -> None:
         """A reduction; one that was made before, with or without its dimensions of size 1, is that one."""
@@ -161,6 +174,7 @@ class _Planner:
         for v in inputs:
             step.deps |= self.closure(self.need[v])
         if op.kind.name == "scatter_add":
+            self.overwrite(inputs[0])
             step.deps |= self.closure(self.readers[self.plan.owner[inputs[0]]])
         self.steps.append(step)
         for v in inputs:
@@ -189,6 +203,11 @@ class _Planner:
     def region(self, op: Op) -> None:
         """A loop or branch. It runs after all that read an array it may overwrite."""
         regions.check(op)
+        written = regions.carried(op)
+        if op.kind.name == "if":
+            written = [x.operands[0] for r in op.regions for x in r.walk() if access.form(x) == access.WRITE]
+        for v in written:
+            self.overwrite(v)
         step = Region(len(self.steps), op=op, inputs=tuple(rewrite.inputs(op)))
         for v in step.inputs:
             step.deps |= self.closure(self.need[v])
@@ -205,6 +224,14 @@ class _Planner:
             else:
                 self.plan.registers.add(v)
 
+    def overwrite(self, base: Value) -> None:
+        """An array is about to be written into, if nothing reads it later: what looks at it must be made before."""
+        owner = self.plan.owner.get(base)
+        if owner is None or owner in self.plan.inputs:
+            return
+        if self.last.get(base, -1) <= self.at:
+            self.overlapping.update(v for v in self.lookers[owner] if self.last.get(v, -1) > self.at)
+
     def note(self, step: Steps, reads: Walk) -> None:
         """Remembers which buffers a step reads."""
         for leaf in reads.leaves:
@@ -216,6 +243,8 @@ class _Planner:
         """Puts a root into the best kernel that may take it, or into a new one."""
         reads = self.plan.walk(root)
         self.walks.append(reads)
+        if root.base is not None:
+            self.overwrite(root.base)
         if self._crosses(root, reads):
             self.overlapping.add(root.op.operands[1])
         best: Kernel | None = None
@@ -235,7 +264,7 @@ class _Planner:
         """Whether the root may be computed in the kernel's loop."""
         if len(kernel.reads.visits.keys() | reads.visits.keys()) > MAX_KERNEL or 0 in kernel.domain:
             return False
-        if root.reduce and not _nested(kernel, root):
+        if root.reduce and not nested(kernel, root):
             return False
         before = [*reads.scalars] if root.base is None else [*reads.scalars, root.base]
         if any(self.closure(self.need[v]) & kernel.bit for v in before):
@@ -308,7 +337,7 @@ class _Planner:
             if isinstance(step, Kernel):
                 for v, at in step.reads.visits:
                     if v in self.below:
-                        total[v] = total.get(v, 0) + _trips(step.domain, at)
+                        total[v] = total.get(v, 0) + trips(step.domain, at)
         covered: set[Value] = set()
         for v in sorted(total, key=lambda v: -self.plan.order[v.owner]):  # type: ignore[index]
             if v in covered or access.form(v.owner) != access.ELEMENTWISE:  # type: ignore[arg-type]
@@ -321,7 +350,7 @@ class _Planner:
     def awkward(self) -> Iterator[Value]:
         """Operands of reshapes that would be read through divisions: with a buffer the reshape is free."""
         for walk in self.walks:
-            if not any(_divides(leaf.position) for leaf in walk.leaves):
+            if not any(divides(leaf.position) for leaf in walk.leaves):
                 continue
             for v, at in walk.visits:
                 op = v.owner
@@ -329,7 +358,7 @@ class _Planner:
                 x = op.operands[0] if access.form(op) == access.MAP else None
                 if x is not None and x.type.shape and x not in self.plan.owner:
                     (part,) = access.parts(op, at)
-                    if any(map(_divides, part.at)) and not any(map(_divides, at)) and not is_literal(part.value):
+                    if any(map(divides, part.at)) and not any(map(divides, at)) and not is_literal(part.value):
                         yield part.value
 
     # -- results -----------------------------------------------------------------------------------------------------
@@ -362,18 +391,3 @@ class _Planner:
             if isinstance(step, Kernel):
                 for r in step.roots:
                     r.kept = bool(r.reduce) or r.target in live
-
-
-def _nested(kernel: Kernel, root: Root) -> bool:
-    """Whether one order of loops serves the root's reduction and those of the kernel: their axes form a chain."""
-    return all(not r.reduce or r.axes <= root.axes or root.axes <= r.axes for r in kernel.roots)
-
-
-def _trips(domain: tuple[int, ...], at: At) -> int:
-    """How often an element at this position is computed: once per trip of the loops down to the last it depends on."""
-    used = [level for i in at for level in levels_of(i)]
-    return prod(domain[: max(used) + 1]) if used else 1
-
-
-def _divides(e: Index) -> bool:
-    return any(isinstance(a, (Quot, Rem)) for a in e.terms)

@@ -145,7 +145,8 @@ class Plan:
     """The steps in the order of running, and for each value with a buffer the value that owns it.
 
     The plan of a region's block shares `owner`, `order` and `registers` with those round it; its `fn` is the block
-    as a function. `registers` are 0-d values that a step puts into a register.
+    as a function. `registers` are 0-d values that a step puts into a register; `inputs` are the whole function's
+    parameters.
     """
 
     fn: Function
@@ -153,6 +154,7 @@ class Plan:
     owner: dict[Value, Value] = field(default_factory=dict)
     order: dict[Op, int] = field(default_factory=dict)
     registers: set[Value] = field(default_factory=set)
+    inputs: frozenset[Value] = frozenset()
 
     def walk(self, root: Root) -> Walk:
         """What a root reads."""

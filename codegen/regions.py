@@ -101,7 +101,7 @@ def blocks(step: Region, outer: Plan) -> Iterator[Plan]:
                 outer.owner[p] = first
             else:
                 outer.registers.add(p)
-        yield Plan(_as_function(outer.fn.name, block), [], outer.owner, outer.order, outer.registers)
+        yield Plan(_as_function(outer.fn.name, block), [], outer.owner, outer.order, outer.registers, outer.inputs)
 
 
 def _as_function(name: str, block: Block) -> Function:

@@ -495,3 +495,33 @@ def test_a_slot_made_from_other_parts_of_its_array_goes_through_a_temporary() ->
     exe = run(text, i32(20), array((20, 30), "float64"), tolerance=1e-14, donate={0: 1})
     assert exe.llvm.count("call void @llvm.memmove") == 1
     assert exe.scratch_bytes == 256
+
+
+def test_what_was_read_before_a_write_is_kept_apart() -> None:
+    """Reading lazily would need the old array after the write: a copy of it on every trip."""
+    text = """
+    func @f(%n: i32, %x: f64[40, 5], %c: f64) -> f64[40, 5] {
+      %h = for %i in 0..%n iter(%v = %x) -> f64[40, 5] {
+        %two = constant 2 : i32
+        %m = mod %i, %two : i32
+        %odd = lt %m, %i : bool
+        %e = slice %v, %i {starts = [none, 0], sizes = [1, 1], strides = [1, 1]} : f64[1, 1]
+        %r = slice %v, %i {starts = [none, 0], sizes = [1, 5], strides = [1, 1]} : f64[1, 5]
+        %s = sin %r : f64[1, 5]
+        %w = update %v, %s, %m {starts = [none, 0], strides = [1, 1]} : f64[40, 5]
+        %k = if %odd -> f64[40, 5] {
+          %q = cos %r : f64[1, 5]
+          %y = add_at %w, %q, %m {starts = [none, 0], strides = [1, 1]} : f64[40, 5]
+          yield %y
+        } else {
+          yield %w
+        }
+        %d = reshape %e {shape = []} : f64
+        %t = mul %r, %d : f64[1, 5]
+        %z = update %k, %t, %i {starts = [none, 0], strides = [1, 1]} : f64[40, 5]
+        yield %z
+      }
+      return %h
+    }"""
+    exe = run(text, i32(40), array((40, 5), "float64"), 0.5, tolerance=1e-13, donate={0: 1})
+    assert exe.llvm.count("call void @llvm.memmove") == 1

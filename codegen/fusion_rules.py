@@ -1,0 +1,38 @@
+"""Small questions that fusion asks about ops, positions and kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import prod
+
+from ..ir.graph import Op, Value
+from . import access
+from .index_map import At, Index, Quot, Rem, levels_of
+from .plan import Kernel, Root, is_array
+
+
+def early(ops: Iterable[Op]) -> dict[Value, list[Op]]:
+    """Reshapes of one element to a scalar, by that element: they are read where it is, not where they stand."""
+    out: dict[Value, list[Op]] = {}
+    for op in ops:
+        if access.form(op) == access.MAP and not op.results[0].type.shape and len(op.operands) == 1:
+            v = op.operands[0]
+            if is_array(v) and isinstance(v.owner, Op) and not v.owner.regions:
+                out.setdefault(v, []).append(op)
+    return out
+
+
+def nested(kernel: Kernel, root: Root) -> bool:
+    """Whether one order of loops serves the root's reduction and those of the kernel: their axes form a chain."""
+    return all(not r.reduce or r.axes <= root.axes or root.axes <= r.axes for r in kernel.roots)
+
+
+def trips(domain: tuple[int, ...], at: At) -> int:
+    """How often an element at this position is computed: once per trip of the loops down to the last it depends on."""
+    used = [level for i in at for level in levels_of(i)]
+    return prod(domain[: max(used) + 1]) if used else 1
+
+
+def divides(e: Index) -> bool:
+    """Whether quotients or remainders occur."""
+    return any(isinstance(a, (Quot, Rem)) for a in e.terms)
