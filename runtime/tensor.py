@@ -44,6 +44,7 @@ class Tensor(Operators):
     __slots__ = ("__weakref__", "_data")
 
     _data: Array
+    _array_class: type  # the class of the same kind, eager or symbolic, that behaves as a NumPy array
     __array_priority__ = 100
 
     def __init__(self, data: Array) -> None:

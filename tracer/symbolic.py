@@ -17,6 +17,7 @@ from ..ir.graph import Loc, Value
 from ..ir.types import TensorType
 from ..runtime.errors import InaccessibleTensorError, OperatorNotAllowedInGraphError
 from ..runtime.location import at
+from ..runtime.numpy_methods import NumpyMethods
 from ..runtime.tensor import Tensor
 from ..runtime.tensor_shape import TensorShape, known_shape
 
@@ -201,3 +202,12 @@ class SymbolicTensor(Tensor):
 
 
 _REMEDY = "; return it from the function, or switch on pb.config.run_functions_eagerly(True) to debug"
+
+
+class SymbolicArray(NumpyMethods, SymbolicTensor):
+    """A tensor of a trace that behaves as a NumPy array; see `runtime.array`."""
+
+    __slots__ = ()
+
+
+SymbolicTensor._array_class = SymbolicArray
