@@ -20,6 +20,7 @@ from ..ir.graph import Value
 from .lifetimes import Lifetimes, Piece
 from .plan import Call, Kernel, Plan, Region, Root, Steps, numel
 from .regions import carries, is_loop
+from .special import SCATTERS
 
 ALIGN = 64
 _CELL = 8
@@ -304,7 +305,7 @@ def _bases(plan: Plan, step: Steps) -> Iterator[tuple[Value, Value]]:
         for r in step.roots:
             if r.base is not None:
                 yield r.target, plan.owner[r.base]
-    elif isinstance(step, Call) and step.op is not None and step.op.kind.name == "scatter_add":
+    elif isinstance(step, Call) and step.op is not None and step.op.kind.name in SCATTERS:
         yield step.op.results[0], plan.owner[step.inputs[0]]
 
 

@@ -173,7 +173,7 @@ class _Planner:
         step = Call(len(self.steps), op=op, inputs=inputs)
         for v in inputs:
             step.deps |= self.closure(self.need[v])
-        if op.kind.name == "scatter_add":
+        if op.kind.name in special.SCATTERS:
             self.overwrite(inputs[0])
             step.deps |= self.closure(self.readers[self.plan.owner[inputs[0]]])
         self.steps.append(step)

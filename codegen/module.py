@@ -28,6 +28,7 @@ from .plan import Call, Kernel, Leaf, Number, Plan, is_literal
 from .ranges import Ranges
 from .region_emit import RegionWriter
 from .scope import Scope, Val
+from .special import SCATTERS
 from .stacks import OPS, StackWriter
 
 
@@ -300,7 +301,7 @@ class ModuleWriter:
         if op.kind.name in OPS:
             self.stacks.write(op)
             return
-        if op.kind.name == "scatter_add":
+        if op.kind.name in SCATTERS:
             self.copy(self.plan.owner[op.operands[0]], op.results[0])
         if not all(access.shape_of(v) == () or bytes_of(v) for v in op.results):
             return

@@ -19,6 +19,7 @@ from .nest import vector_bytes
 from .plan import Plan, Root
 from .reduce_loops import identity
 from .scope import Carried, Scope, loop
+from .special import SCATTERS
 
 Body = Callable[[Scope, Carried], Carried]
 
@@ -111,8 +112,8 @@ def _lanes(inner: int, v: Value) -> int:
 def write(plan: Plan, op: Op, context: Context) -> KernelCode:
     """The routine of an opaque op."""
     kind = op.kind.name
-    if kind == "scatter_add":
-        return _scatter_add(plan, op, context)
+    if kind in SCATTERS:
+        return _scatter(plan, op, context)
     if kind in ("argmax", "argmin"):
         return _arg_extreme(plan, op, context)
     return _scan(plan, op, context)
@@ -132,8 +133,8 @@ def fill(root: Root, context: Context) -> KernelCode:
     return r.finish()
 
 
-def _scatter_add(plan: Plan, op: Op, context: Context) -> KernelCode:
-    """out[b, t, indices[b, i], :] += v[b, t, i, :], in the order of the indices; `out` holds the base already."""
+def _scatter(plan: Plan, op: Op, context: Context) -> KernelCode:
+    """out[b, t, indices[b, i], :] += (or =) v[b, t, i, :], in the order of the indices; `out` holds the base already."""
     (base, indices, v), out = op.operands, op.results[0]
     axis, batch = op.attrs["axis"], op.attrs["batch_dims"]
     shape = shape_of(base)
@@ -155,9 +156,11 @@ def _scatter_add(plan: Plan, op: Op, context: Context) -> KernelCode:
 
         def one(s: Scope, j: Reg) -> None:
             where = s.scalar.add(to, j)
-            old = r.load(s, out, where, wide)
             new = r.numbers.get(v) or r.load(s, v, s.scalar.add(source, j), wide)
-            r.store(s, out, where, scalar.lower(s.emitter(wide), "add", [old, new], dtype, in_dtype=dtype), wide)
+            if op.kind.name == "scatter_add":
+                old = r.load(s, out, where, wide)
+                new = scalar.lower(s.emitter(wide), "add", [old, new], dtype, in_dtype=dtype)
+            r.store(s, out, where, new, wide)
 
         r.along(scope, inner, one)
 

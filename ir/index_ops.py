@@ -146,17 +146,17 @@ class Gather(LinearOp):
     def infer(self, attrs: Attrs, types: Sequence[TensorType], regions: Sequence[Block] = ()) -> tuple[TensorType, ...]:
         """params.shape with the axis replaced by the indices' shape after the batch dimensions."""
         count(self.name, types, 2)
-        return (TensorType(types[0].dtype, _gathered(self.name, attrs, types)),)
+        return (TensorType(types[0].dtype, gathered_shape(self.name, attrs, types)),)
 
     def eager(self, attrs: Attrs, *xs: Any) -> Any:
         """np.take, or indexing with the batch's own indices."""
         params, indices = np.asarray(xs[0]), np.asarray(xs[1])
         axis, batch = attrs["axis"], attrs["batch_dims"]
-        _check_indices(self.name, indices, params.shape[axis])
+        check_indices(self.name, indices, params.shape[axis])
         if not batch:
             return np.asarray(np.take(params, indices, axis))
         # [batch, axis, between, after] -> [batch, new, between, after] -> [batch, between, new, after]
-        y = np.moveaxis(params, axis, batch)[_with_batch(indices, batch)]
+        y = np.moveaxis(params, axis, batch)[with_batch(indices, batch)]
         return np.moveaxis(y, range(indices.ndim, indices.ndim + axis - batch), range(batch, axis))
 
     def vjp(
@@ -183,7 +183,7 @@ class ScatterAdd(OpDef):
         """The type of the base; `v` has the shape that gather would give."""
         count(self.name, types, 3)
         same_dtype(self.name, [types[0], types[2]])
-        want = _gathered(self.name, attrs, types[:2])
+        want = gathered_shape(self.name, attrs, types[:2])
         why = f"the values must have the shape that gather gives: [{', '.join(map(str, want))}]"
         equal_shapes(self.name, types, types[2].shape, want, why)
         return (types[0],)
@@ -192,9 +192,9 @@ class ScatterAdd(OpDef):
         """np.add.at on a copy."""
         out, indices, v = np.array(xs[0]), np.asarray(xs[1]), np.asarray(xs[2])
         axis, batch = attrs["axis"], attrs["batch_dims"]
-        _check_indices(self.name, indices, out.shape[axis])
+        check_indices(self.name, indices, out.shape[axis])
         v = np.moveaxis(v, range(batch, axis), range(indices.ndim, indices.ndim + axis - batch))
-        np.add.at(np.moveaxis(out, axis, batch), _with_batch(indices, batch), v)
+        np.add.at(np.moveaxis(out, axis, batch), with_batch(indices, batch), v)
         return out
 
     def jvp(self, b: Any, attrs: Attrs, outs: Sequence[Any], xs: Sequence[Any], ts: Sequence[Any]) -> Sequence[Any]:
@@ -310,7 +310,7 @@ def _window(op: str, attrs: Attrs, shape: Sequence[int], sizes: Sequence[int], d
     return tuple(out)
 
 
-def _gathered(op: str, attrs: Attrs, types: Sequence[TensorType]) -> Shape:
+def gathered_shape(op: str, attrs: Attrs, types: Sequence[TensorType]) -> Shape:
     params, indices = types
     axis, batch = attrs["axis"], attrs["batch_dims"]
     if indices.dtype.short not in ("i32", "i64"):
@@ -323,14 +323,14 @@ def _gathered(op: str, attrs: Attrs, types: Sequence[TensorType]) -> Shape:
     return (*params.shape[:axis], *indices.shape[batch:], *params.shape[axis + 1 :])
 
 
-def _with_batch(indices: Any, batch: int) -> tuple[Any, ...]:
+def with_batch(indices: Any, batch: int) -> tuple[Any, ...]:
     """Index arrays for the batch dimensions and the indexed one."""
     grid = np.ogrid[tuple(slice(0, d) for d in indices.shape[:batch])] if batch else ()
     extra = (1,) * (indices.ndim - batch)
     return (*(np.reshape(g, (*g.shape, *extra)) for g in grid), indices)
 
 
-def _check_indices(op: str, indices: Any, bound: int) -> None:
+def check_indices(op: str, indices: Any, bound: int) -> None:
     """Raises InvalidArgumentError for the first index outside [0, bound), in TensorFlow's words."""
     if not indices.size or (indices.min() >= 0 and indices.max() < bound):
         return

@@ -16,6 +16,7 @@ from . import (
     nn_ops,
     reduce,
     scan,
+    scatter,
     shape_ops,
     stack_ops,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "nn_ops",
     "reduce",
     "scan",
+    "scatter",
     "shape_ops",
     "stack_ops",
     "table",

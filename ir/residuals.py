@@ -24,7 +24,7 @@ _SINK: Node = (None, True)
 _MUCH = 1 << 60
 # Reading a part again costs what reading its saved copy would.
 _READS = {"slice", "gather"}
-_COPIES = {"update", "add_at", "scatter_add"}
+_COPIES = {"update", "add_at", "scatter_add", "scatter_update"}
 
 
 def cheap(op: Op) -> bool:

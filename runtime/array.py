@@ -10,17 +10,57 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from ..ir.types import TensorType
+from .array_handles import ArrayHandles
 from .numpy_methods import NumpyMethods
-from .tensor import Tensor
+from .tensor import Tensor, as_storage
+from .views import Part
 
 
-class Array(NumpyMethods, Tensor):
+class Array(ArrayHandles, NumpyMethods, Tensor):
     """An eager array."""
 
     __slots__ = ()
 
 
+class ArrayView(Array):
+    """A view of an eager array."""
+
+    __slots__ = ("_part",)
+    _part: Part
+    _eager_storage = False
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+
+    @property
+    def _data(self) -> Any:  # type: ignore[override]  # hides the slot: the data is the base's
+        return as_storage(self._part.value()._data)
+
+    @property
+    def type(self) -> TensorType:
+        """The dtype and shape."""
+        return self._part.type
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self._part.type.shape)
+
+    def _resolved(self) -> Tensor:
+        return self._part.value()  # type: ignore[no-any-return]
+
+    def _clone(self) -> Any:
+        return ArrayView(self._part)
+
+    def _become(self, new: Any) -> None:
+        self._part.set_item(Ellipsis, new)
+
+
 Tensor._array_class = Array
+Tensor._view_class = ArrayView
 
 
 def array_of(t: Tensor) -> Any:
@@ -32,3 +72,8 @@ def array_of(t: Tensor) -> Any:
 def is_array(x: Any) -> bool:
     """Whether `x` is an array of ours, eager or symbolic."""
     return isinstance(x, NumpyMethods)
+
+
+def wrap_array(a: np.ndarray[Any, Any]) -> Array:
+    """An eager array with a copy of the data."""
+    return Array(as_storage(np.array(a, order="C")))

@@ -31,6 +31,7 @@ def apply(op: OpDef, xs: Sequence[Tensor], attrs: Attrs) -> Any:
     if not slow_mode.count:
         return _eager(op, xs, attrs)
     trace = context.trace
+    xs = [x if x._part is None else x._resolved() for x in xs]
     outs = _eager(op, xs, attrs) if trace is None else trace.apply(op, xs, attrs)
     if context.recorders:
         record(op, attrs, xs, outs if type(outs) is tuple else (outs,))

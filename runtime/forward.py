@@ -43,6 +43,13 @@ class ForwardAccumulator:
             if tangent.dtype != p.dtype:
                 fail(ValueError, f"Dtypes for primal and tangent must match: {p.dtype.name} and {tangent.dtype.name}")
             self._tangents[id(p)] = (p, tangent)
+        enlist(self)
+
+    def moved(self, handle: Any, old: Any) -> None:
+        """Called when a handle is about to get a new value: the tangent known is that of the old one."""
+        found = self._tangents.pop(id(handle), None)
+        if found is not None:
+            self._tangents[id(old)] = (old, found[1])
 
     def __enter__(self) -> ForwardAccumulator:
         if self._recording:
@@ -78,7 +85,7 @@ class ForwardAccumulator:
         zero = UnconnectedGradients(unconnected_gradients) is UnconnectedGradients.ZERO
 
         def of(p: Any) -> Any:
-            key = p._origin if isinstance(p, Variable) else p
+            key = p._origin if isinstance(p, Variable) else p._resolved() if isinstance(p, Tensor) else p
             found = self._tangents.get(id(key))
             if found is not None:
                 return found[1]

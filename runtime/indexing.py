@@ -28,19 +28,30 @@ _SLICE, _RESHAPE, _UPDATE, _IDENTITY = get("slice"), get("reshape"), get("update
 
 @dataclass
 class Slot:
-    """The part of a tensor that a key names, and the shape that Python sees."""
+    """The part of a tensor that a key names, and the shape that Python sees.
+
+    Attributes:
+      starts, sizes, strides: per dimension of the tensor; a start of None is the next of `dynamic`.
+      shape: without the dimensions of integers, with those of `newaxis`. axes: which dimension each of them is, or None.
+    """
 
     starts: list[DimLike | None] = field(default_factory=list)
     sizes: list[DimLike] = field(default_factory=list)
     strides: list[int] = field(default_factory=list)
     dynamic: list[Tensor] = field(default_factory=list)
     shape: list[DimLike] = field(default_factory=list)
+    axes: list[int | None] = field(default_factory=list)
 
     def add(self, start: DimLike | None, size: DimLike, stride: int) -> None:
         """One more dimension of the operand."""
         self.starts.append(start)
         self.sizes.append(size)
         self.strides.append(stride)
+
+    def show(self, axis: int | None, size: DimLike) -> None:
+        """One more dimension of the result."""
+        self.shape.append(size)
+        self.axes.append(axis)
 
 
 def getitem(x: Any, key: Any) -> Tensor:
@@ -60,7 +71,11 @@ def getitem(x: Any, key: Any) -> Tensor:
         from .ops_index import boolean_mask
 
         return boolean_mask(t, key)
-    slot = find_slot(t, key)
+    return take_slot(t, find_slot(t, key))
+
+
+def take_slot(t: Tensor, slot: Slot) -> Tensor:
+    """The part of the tensor, as a tensor of its own."""
     dims = t.type.shape
     y = t
     if slot.dynamic or tuple(slot.sizes) != dims or any(s != 1 for s in slot.strides):
@@ -73,10 +88,18 @@ def getitem(x: Any, key: Any) -> Tensor:
 
 def write_item(base: Tensor, key: Any, value: Tensor) -> Tensor:
     """`base` with the part that the key names replaced by `value`, which is broadcast to it."""
+    return write_slot(base, find_slot(base, key), value)
+
+
+def write_slot(base: Tensor, slot: Slot, value: Tensor) -> Tensor:
+    """`base` with a part replaced by `value`, which is broadcast to it."""
     from .ops_shape import broadcast_to
 
-    slot = find_slot(base, key)
-    v = broadcast_to(value, slot.shape)
+    shape, found = tuple(slot.shape), value.type.shape
+    while len(found) > len(shape) and found[0] == 1:  # NumPy drops leading ones of what is written
+        found = found[1:]
+        value = apply(_RESHAPE, (value,), {"shape": found})
+    v = value if found == shape else broadcast_to(value, slot.shape)
     v = apply(_RESHAPE, (v,), {"shape": tuple(slot.sizes)})
     attrs = {"starts": tuple(slot.starts), "strides": tuple(slot.strides)}
     return apply(_UPDATE, (base, v, *slot.dynamic), attrs)  # type: ignore[no-any-return]
@@ -116,7 +139,7 @@ def find_slot(t: Tensor, key: Any) -> Slot:
     slot = Slot()
     for k in items:
         if k is None:
-            slot.shape.append(1)
+            slot.show(None, 1)
         elif isinstance(k, slice):
             _slice(t, slot, k, dims[len(slot.starts)])
         else:
@@ -128,7 +151,7 @@ def _slice(t: Tensor, slot: Slot, k: slice, dim: DimLike) -> None:
     axis = len(slot.starts)
     if k.start is None and k.stop is None and k.step is None:
         slot.add(0, dim, 1)
-        slot.shape.append(dim)
+        slot.show(axis, dim)
         return
     start, stop, step = (_bound(b, axis) for b in (k.start, k.stop, k.step))
     step = 1 if step is None else step
@@ -140,7 +163,7 @@ def _slice(t: Tensor, slot: Slot, k: slice, dim: DimLike) -> None:
     else:
         first, size = _symbolic_span(start, stop, step, dim)
     slot.add(first if size != 0 else 0, size, step)
-    slot.shape.append(size)
+    slot.show(axis, size)
 
 
 def _symbolic_span(start: Any, stop: Any, step: int, dim: DimLike) -> tuple[Any, DimLike]:

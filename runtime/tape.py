@@ -24,6 +24,7 @@ from .convert import as_tensor
 from .eager_builder import EAGER
 from .errors import ShapeMismatch, fail
 from .explain import Cut, explain_path
+from .live import Moves, dismiss, enlist
 from .location import user_location, warn
 from .tensor import Tensor, wrap
 from .variable import Variable
@@ -54,6 +55,8 @@ class GradientTape:
         self._watched: dict[int, Any] = {}
         self._variables: dict[int, Variable] = {}
         self._cuts: dict[Any, Cut] = {}
+        self._moves = Moves()
+        self._asked: dict[int, Any] = {}  # what `watch` was called with: the tensor that was meant, by the handle's id
 
     # ------------------------------------------------------------ recording
     def __enter__(self) -> GradientTape:
@@ -83,8 +86,12 @@ class GradientTape:
 
     def _clear(self, records: list[Record] | None) -> None:
         self._records, self._watched, self._cuts = records, {}, {}
+        self._moves, self._asked = Moves(), {}
         if records is not None:
             self._variables = {}
+            enlist(self)
+        else:
+            dismiss(self)
 
     def record(self, op: Any, attrs: Any, xs: Any, outs: Any) -> None:
         """Called by the dispatcher after each op."""
@@ -113,6 +120,20 @@ class GradientTape:
         loc = user_location(3)
         cut = self._cuts.setdefault((what, loc), Cut(what, loc))
         cut.operands.update(id(x) for x in xs if id(x) in self._watched)
+
+    def moved(self, handle: Any, old: Any) -> None:
+        """Called when a handle is about to get a new value: what was recorded of it belongs to `old` from now on."""
+        if self._records is None:
+            return
+        self._moves.add(len(self._records), handle, old)
+        key = id(handle)
+        if self._watched.pop(key, None) is not None:
+            self._watched[id(old)] = old
+        if self._asked.get(key) is handle:
+            self._asked[key] = old
+        for cut in self._cuts.values():
+            if key in cut.operands:
+                cut.operands.add(id(old))
 
     def note_detour(self, t: Any, what: str) -> None:
         """Called when the value of a tensor leaves for Python or NumPy."""
@@ -150,6 +171,9 @@ class GradientTape:
             if isinstance(t, Variable):
                 t = t._origin
                 self._variables[t._number] = t
+            else:
+                t = t._resolved()
+                self._asked[id(t)] = t
             self._watched[id(t)] = t
 
     @contextmanager
@@ -184,6 +208,8 @@ class GradientTape:
         unconnected_gradients: UnconnectedGradients | str = UnconnectedGradients.NONE,
     ) -> Any:
         """The gradient of (the sum of all elements of) the target, in the structure of the sources.
+
+        A source that was written to (`x[i] = v`) after it was watched counts as it was when it was watched.
 
         Args:
           target, sources: tensors or variables, or nested structures of them.
@@ -245,10 +271,12 @@ class GradientTape:
 
     def pull(self, seeds: list[tuple[int, Any]], sources: list[Any], raw: bool) -> list[Tensor | None]:
         """The cotangents of the sources for cotangents of targets (by identity)."""
-        keys = [id(s) for s in sources if s.dtype.is_differentiable]
+        meant = [self._asked.get(id(s), s) for s in sources]
+        keys = [id(s) for s in meant if s.dtype.is_differentiable]
+        self._moves.settle(self._records or [])
         found = sweep(self._records or [], seeds, keys, raw)
         out: list[Tensor | None] = []
-        for s in sources:
+        for s in meant:
             g = found.get(id(s))
             out.append(None if g is None else wrap(g) if raw else g)
         return out
@@ -287,6 +315,8 @@ class GradientTape:
         if self._records is None:
             fail(RuntimeError, "explain: the tape has been released: ask before gradient(), or use persistent=True")
         t, s = _tensor_like(target, "target"), _tensor_like(source, "source")
+        s = self._asked.get(id(s), s)
+        self._moves.settle(self._records)
         return explain_path(t, s, self._records, self._watched, list(self._cuts.values()), self._watch_accessed)
 
 
@@ -303,7 +333,7 @@ def _tensor_like(t: Any, what: str) -> Any:
             f"A {what} of a gradient must be a pb.Tensor or pb.Variable, got {t!r} of type {type(t).__name__}: "
             "only what pb ops computed inside the tape can be differentiated",
         )
-    return t
+    return t._resolved()
 
 
 def zeros_of(source: Any) -> Tensor:

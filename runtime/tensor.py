@@ -1,7 +1,7 @@
-"""`Tensor`: an immutable array that ops make and tapes follow.
+"""`Tensor`: a handle on an array that ops make and tapes follow.
 
-A Tensor is a handle on a C-contiguous, aligned, native-endian NumPy array that nobody writes to after the Tensor
-exists. It has no other state: tapes know it by its identity. Its operators are in `operators.py`; here is what makes
+A Tensor holds a C-contiguous, aligned, native-endian NumPy array. What ops made of it never changes: `t[i] = v` gives the
+handle a new array (`handles.py`). It has no other state: tapes know it by its identity. Its operators are in `operators.py`; here is what makes
 it a Python object: conversion, printing, iteration, hashing, copying, NumPy's protocols. Tracing has a subclass
 without data (`tracer.symbolic.SymbolicTensor`) that overrides `type` and whatever here needs the data.
 """
@@ -45,6 +45,9 @@ class Tensor(Operators):
 
     _data: Array
     _array_class: type  # the class of the same kind, eager or symbolic, that behaves as a NumPy array
+    _view_class: type  # that of views of such arrays
+    _part: Any = None  # of a view: the part of another array that it is
+    _eager_storage = True  # whether `_data` is an array of this handle's own
     __array_priority__ = 100
 
     def __init__(self, data: Array) -> None:
@@ -91,6 +94,40 @@ class Tensor(Operators):
 
     def _constant_value(self) -> Array | None:
         return self._data
+
+    # ------------------------------------------------------------ as a handle
+    def _resolved(self) -> Tensor:
+        """The tensor to compute with: itself, or what a view shows."""
+        return self
+
+    def _clone(self) -> Tensor:
+        """Another handle on the present value."""
+        new = object.__new__(type(self))
+        new._data = self._data
+        return new
+
+    def _become(self, new: Tensor) -> None:
+        """Takes the value of a tensor of the same type; tapes are told by `handles.rebind`."""
+        self._data = new._data
+
+    def _token(self) -> Any:
+        """An object that is another one after each write under a tape or in a trace."""
+        return self._data
+
+    def _usable(self) -> bool:
+        """Whether what was read before may be used again: eagerly only tapes ask for that, arrays are written in place."""
+        return bool(context.recorders)
+
+    def _as_array(self, t: Tensor) -> Any:
+        """A fresh tensor of the same kind as an array."""
+        t.__class__ = t._array_class
+        return t
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        handles.set_item(self, key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        handles.refuse_delete(self)
 
     # ------------------------------------------------------------ out to Python and NumPy
     def numpy(self) -> Any:
@@ -198,12 +235,6 @@ class Tensor(Operators):
         return self
 
     # ------------------------------------------------------------ what it is not
-    def __setitem__(self, key: Any, value: Any) -> NoReturn:
-        raise TypeError(
-            "'Tensor' object does not support item assignment: a Tensor never changes. Make a new one with "
-            f"pb.tensor_scatter_nd_update or pb.where, or write to a Variable: v[i].assign(x){at()}"
-        )
-
     def __getattr__(self, name: str) -> NoReturn:
         if name in ("name", "op", "graph"):
             raise AttributeError(f"Tensor.{name} is undefined when eager execution is enabled.")
@@ -242,6 +273,6 @@ def wrap(a: Any) -> Tensor:
     return Tensor(as_storage(a))
 
 
-from . import arithmetic, elementwise, indexing, numpy_protocol, operators, printing  # noqa: E402  (they need the class above)
+from . import arithmetic, elementwise, handles, indexing, numpy_protocol, operators, printing  # noqa: E402  (they need the class above)
 
 operators.bind(arithmetic=arithmetic, indexing=indexing, numpy_protocol=numpy_protocol, binary=elementwise.binary)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..ir.dims import Dim
 from ..ir.types import TensorType
+from ..runtime.array import array_of, is_array
 from ..runtime.convert import convert_to_tensor
 from ..runtime.location import at
 from ..runtime.tensor import Tensor
@@ -22,6 +23,7 @@ from .spec import TensorSpec
 from .structure import describe, rebuild, sorted_keys
 from .symbolic import SymbolicTensor
 
+ARRAY = "array"  # in a key, before an array that follows NumPy's rules
 Handler = Callable[[Any, "CallKey"], None]
 
 
@@ -30,14 +32,16 @@ class CallKey:
 
     Attributes:
       items: becomes the key. leaves: the tensors, in order. objects: what the key names by identity.
+      sources: the ndarrays that leaves were made of, by the leaf's number: what is written to them, the caller sees.
     """
 
-    __slots__ = ("items", "leaves", "objects")
+    __slots__ = ("items", "leaves", "objects", "sources")
 
     def __init__(self) -> None:
         self.items: list[Any] = []
         self.leaves: list[Any] = []
         self.objects: list[Any] = []
+        self.sources: dict[int, Any] = {}
 
     def add(self, x: Any) -> None:
         """Adds an argument."""
@@ -63,10 +67,23 @@ def _spec(x: Any, key: CallKey) -> None:
 
 
 def _array(x: Any, key: CallKey) -> None:
-    if is_leaf(x):
-        key.add(convert_to_tensor(x))
-    else:
+    if not is_leaf(x):
         _object(x, key)
+        return
+    if isinstance(x, np.ndarray):
+        key.sources[len(key.leaves)] = x
+    t = convert_to_tensor(x)
+    _numpy(t if t._data is not x else Tensor(x.copy()), key)
+
+
+def _numpy(x: Any, key: CallKey) -> None:
+    """An array: other rules hold for it than for a Tensor."""
+    t = x._resolved()
+    if t is not x:
+        key.sources[len(key.leaves)] = x
+    key.items.append(ARRAY)
+    key.items.append((t.dtype.np.num, t.type.shape))
+    key.leaves.append(t if is_array(t) else array_of(t))
 
 
 def _value(x: Any, key: CallKey) -> None:
@@ -138,6 +155,8 @@ def _typed(x: Any) -> Any:
 
 def _handler_for(x: Any) -> Handler:
     """How arguments of the type of `x` are counted."""
+    if is_array(x):
+        return _numpy
     if isinstance(x, SymbolicTensor):
         return _symbolic
     if isinstance(x, Tensor):
@@ -157,11 +176,11 @@ _HANDLERS: dict[type, Handler] = {
 }  # fmt: skip
 
 
-def key_of(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[Any], list[Any]]:
-    """The key of canonical argument values, their tensors in order, and the objects held by identity."""
+def key_of(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[Any], CallKey]:
+    """The key of canonical argument values, their tensors in order, and all that was found."""
     key = CallKey()
     _all(values, key)
-    return tuple(key.items), key.leaves, key.objects
+    return tuple(key.items), key.leaves, key
 
 
 def is_leaf(x: Any) -> bool:

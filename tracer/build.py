@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..ir.dims import DimLike, symbol
+from ..ir.graph import Value
 from ..ir.types import TensorType
+from ..runtime.array import is_array
 from ..runtime.context import context, tracing
 from ..runtime.convert import as_tensor
 from ..runtime.tensor import Tensor
@@ -18,7 +20,7 @@ from .concrete import ConcreteFunction
 from .signature import Signature
 from .spec import TensorSpec
 from .structure import Structure, describe, flatten, rebuild
-from .symbolic import SymbolicTensor
+from .symbolic import SymbolicArray, SymbolicTensor
 from .trace import Trace
 
 Pattern = tuple[Any, ...]
@@ -54,17 +56,25 @@ def build(
     types, hints = argument_types(leaves, patterns)
     trace = Trace(name, types, names, hints, _outer(), may_create)
     try:
-        placeholders = iter([SymbolicTensor(p, trace) for p in trace.arguments])
+        handles = [placeholder(p, trace, leaf) for p, leaf in zip(trace.arguments, leaves, strict=True)]
+        placeholders = iter(handles)
         args, kwargs = signature.call_arguments(tuple(replace_leaves(v, placeholders) for v in values))
         with tracing(trace):
             outputs, structure = outputs_of(python(*args, **kwargs), name)
-        del args, kwargs, placeholders
-        created = [c for c in trace.created if any(s.variable is c[0]() for s in trace.states.values())]
+        written = [i for i, p in enumerate(trace.arguments) if handles[i].value is not p]
+        outputs += [handles[i] for i in written]
+        del args, kwargs, placeholders, handles
+        created = [c for c in trace.created if any(s.variable is c[0]() for s in trace.variable_states())]
         specs = tuple(as_spec(v) for v in values)
         check_created(trace, created)
-        return ConcreteFunction(trace, outputs, structure, specs, names)
+        return ConcreteFunction(trace, outputs, structure, specs, names, written)
     finally:
         trace.close()
+
+
+def placeholder(param: Value, trace: Trace, leaf: Any) -> SymbolicTensor:
+    """The tensor of the trace that stands for an argument: an array for an array."""
+    return SymbolicArray(param, trace) if is_array(leaf) else SymbolicTensor(param, trace)
 
 
 def _outer() -> Trace | None:
@@ -111,7 +121,7 @@ def outputs_of(result: Any, name: str) -> tuple[list[Tensor], Structure]:
 
 def _as_output(x: Any, name: str) -> Tensor:
     try:
-        return as_tensor(x)
+        return as_tensor(x)._resolved()
     except (TypeError, ValueError) as e:
         raise TypeError(
             f"{name} returned {x!r} of type {type(x).__name__}, which is neither a tensor nor a structure of tensors: "
@@ -138,7 +148,7 @@ def as_spec(x: Any) -> Any:
 def check_created(trace: Trace, created: Sequence[tuple[weakref.ref[Any], str]]) -> None:
     """Raises ValueError when a variable made in the trace is kept by nobody: it would be made again on every call."""
     lines = {id(ref()): line for ref, line in created}
-    for state in [s for s in trace.states.values() if id(s.variable) in lines]:
+    for state in [s for s in trace.variable_states() if id(s.variable) in lines]:
         line = lines[id(state.variable)]
         ref = weakref.ref(state.variable)
         state.variable = None  # type: ignore[assignment]  # ours was perhaps the last one

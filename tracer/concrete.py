@@ -16,6 +16,7 @@ from ..ir.dims import Dim
 from ..ir.errors import ShapeMismatch, TypeMismatch
 from ..ir.graph import Block, Function, Loc, Op, Value, clone_op
 from ..ir.opdef import get
+from ..runtime.array import is_array
 from ..runtime.context import context, slow_mode
 from ..runtime.convert import as_tensor
 from ..runtime.tensor import Tensor
@@ -26,9 +27,13 @@ from .spec import TensorSpec
 from .structure import Structure
 from .symbolic import SymbolicTensor
 from .trace import Trace
+from .write_back import check_apart, packer, write_back
 
 Array = np.ndarray[Any, Any]
 CONSTANT_LIMIT = 16  # captured tensors of at most this many elements become constants of the code
+
+
+NOTHING: Mapping[int, Any] = {}
 
 
 class ConcreteFunction:
@@ -37,6 +42,7 @@ class ConcreteFunction:
     Attributes:
       name: the name in the IR. ir: the IR function. variables, captured_inputs: what it takes from outside.
       assigned: the numbers (among variables) of those it assigns. scope: the enclosing trace it belongs to, if any.
+      written: numbers of the tensors that the function writes to; their new values are the outputs behind those returned.
       line: the user's line of the call that it was made for. reason: why it was made.
     """
 
@@ -47,19 +53,24 @@ class ConcreteFunction:
         structure: Structure,
         values: tuple[Any, ...],
         names: Sequence[str],
+        written: Sequence[int] = (),
     ) -> None:
         self.name = trace.name
         self.structure = structure
+        self.written = list(written)
+        self.arrays = [i for i, t in enumerate(outputs[: structure.size]) if is_array(t)]
         self._values = values  # canonical arguments with specs in place of tensors
         self._names = list(names)
         self._n_args = len(trace.arguments)
         self.ir = trace.finish(outputs)  # first: an output that is a tensor from outside is captured here
         self.captured: list[Tensor] = [t for t, _ in trace.captures.values()]
-        self.variables: tuple[Variable, ...] = tuple(s.variable for s in trace.states.values())
-        self.assigned = [i for i, s in enumerate(trace.states.values()) if s.assigned]
+        self.variables: tuple[Variable, ...] = tuple(s.variable for s in trace.variable_states())
+        self.assigned = [i for i, s in enumerate(trace.variable_states()) if s.assigned]
         outside = [t.trace for t in self.captured if isinstance(t, SymbolicTensor)]
         self.scope = outside[0] if outside else None
         self.n_outputs = len(outputs)
+        self.n_returned = structure.size
+        self.pack = packer(structure, self.arrays)
         self.line: Loc | None = None
         self.reason = ""
         self.full = CompiledOp(self.ir, None, self.n_outputs)
@@ -85,19 +96,34 @@ class ConcreteFunction:
             first = self._n_args + len(passed)
             donate = {self.n_outputs + k: first + i for k, i in enumerate(self.assigned)}
             op = CompiledOp(with_constants(self.ir, constants), donate)
-            self._plain = Plain(op, passed, self.variables, self.assigned, self.structure)
+            self._plain = Plain(op, passed, self.variables, self.assigned, self)
             self._flat = FlatCall(self._plain)
         return self._plain
 
-    def call_flat(self, leaves: Sequence[Tensor]) -> Any:
-        """The structured result for the tensors of the signature, in order."""
+    def call_flat(self, leaves: Sequence[Tensor], sources: Mapping[int, Any] = NOTHING) -> Any:
+        """The structured result for the tensors of the signature, in order.
+
+        Args:
+          sources: what the tensors with these numbers were made of, and what the function writes to in their place.
+        """
         if slow_mode.count and (context.recorders or context.trace is not None):
-            return self._call_observed(leaves)
+            return self._call_observed(leaves, sources)
         if self._flat is None:
             assert self.plain is not None
-        return self._flat(leaves)  # type: ignore[misc]
+        plain = [x if type(x) is Tensor else Tensor(x._data) for x in leaves]
+        if self.written:
+            outs = self.plain.outputs(*plain)
+            self._write_back(leaves, sources, outs)
+            return self.pack(outs[: self.n_returned])
+        return self._flat(plain)  # type: ignore[misc]
 
-    def _call_observed(self, leaves: Sequence[Tensor]) -> Any:
+    def _write_back(self, leaves: Sequence[Tensor], sources: Mapping[int, Any], outs: Sequence[Tensor]) -> None:
+        """What the function wrote to its arguments, the caller sees."""
+        check_apart(self.name, self.written, [sources.get(i, x) for i, x in enumerate(leaves)])
+        for i, new in zip(self.written, outs[self.n_returned :], strict=True):
+            write_back(self.name, self._names[i], sources.get(i, leaves[i]), new)
+
+    def _call_observed(self, leaves: Sequence[Tensor], sources: Mapping[int, Any]) -> Any:
         """The call as tapes and traces see it."""
         xs = [*leaves, *self.captured, *(v.read_value() for v in self.variables)]
         outs = self.full.call(xs)
@@ -108,7 +134,9 @@ class ConcreteFunction:
                 trace.assign_variable(variable, new)
             else:
                 variable._data = new._data
-        return self.structure.pack(outs[: self.n_outputs])
+        if self.written:
+            self._write_back(leaves, sources, outs[: self.n_outputs])
+        return self.pack(outs[: self.n_returned])
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls with the signature's tensors, by position or name; Python arguments may be left out or repeated.
@@ -160,7 +188,7 @@ class ConcreteFunction:
     @property
     def outputs(self) -> list[TensorSpec]:
         """Specs of the outputs, flat."""
-        return [TensorSpec.from_type(t) for t in self.ir.result_types[: self.n_outputs]]
+        return [TensorSpec.from_type(t) for t in self.ir.result_types[: self.n_returned]]
 
     @property
     def structured_outputs(self) -> Any:
@@ -205,8 +233,8 @@ class ConcreteFunction:
     def pretty_printed_signature(self, verbose: bool = True) -> str:
         """The signature as text: `f(x: f32[2]) -> f32`."""
         params = ", ".join(f"{n}: {p.type}" for n, p in zip(self._names, self.ir.params, strict=False))
-        results = ", ".join(map(str, self.ir.result_types[: self.n_outputs]))
-        return f"{self.name}({params}) -> {results if self.n_outputs == 1 else f'({results})'}"
+        results = ", ".join(map(str, self.ir.result_types[: self.n_returned]))
+        return f"{self.name}({params}) -> {results if self.n_returned == 1 else f'({results})'}"
 
     def __repr__(self) -> str:
         return f"<ConcreteFunction {self.pretty_printed_signature()}>"

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..ir.graph import Block, Function, Op, Value, clone_op
 from ..ir.opdef import NoGradient, OpDef, get
+from ..runtime.array import array_of, is_array
 from ..runtime.context import context
 from ..runtime.dispatch import record
 from ..runtime.location import user_location
@@ -44,10 +45,16 @@ IF = get("if")
 
 
 class Result:
-    """Stands for a result of the op until the op exists."""
+    """Stands for a result of the op until the op exists. `like`: what it merges, of which it takes the kind."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *like: Any) -> None:
         self.number = number
+        self.array = bool(like) and all(map(is_array, like))
+
+    def of(self, outs: Sequence[Tensor]) -> Tensor:
+        """The result."""
+        t = outs[self.number]
+        return array_of(t) if self.array else t
 
 
 class Merge:
@@ -127,7 +134,7 @@ class Merge:
             self.known[key] = len(self.yields)
             self.yields.append((x, y))
             self.names.append(name)
-        return Result(self.known[key])
+        return Result(self.known[key], x, y)
 
     def values_of(self, trace: Trace, side: int) -> list[Value]:
         """The IR values that a branch yields."""
@@ -137,26 +144,27 @@ class Merge:
 def fill(value: Any, outs: Sequence[Tensor]) -> Any:
     """The value with results in place of their marks."""
     structure, leaves = taken_apart(value)
-    return structure.pack([outs[x.number] if isinstance(x, Result) else x for x in leaves])
+    return structure.pack([x.of(outs) if isinstance(x, Result) else x for x in leaves])
 
 
 def make_if(cond: SymbolicTensor, regions: tuple[Region, Region], merge: Merge) -> list[Tensor]:
-    """Emits the op; variables that a branch assigned get their new values."""
+    """Emits the op; variables that a branch assigned, and handles that it wrote to, get their new values."""
     trace = cond.trace
     sides = [merge.values_of(trace, i) for i in (0, 1)]
     changed = [k for k in trace.states if any(k in r.assigned for r in regions)]
+    changed.sort(key=lambda k: not trace.states[k].is_handle)
     for side, region in zip(sides, regions, strict=True):
         for k in changed:
             side.append(region.assigned.get(k, trace.states[k].current))
         region.end(side)
     op = Op(IF, [trace.value_of(cond)], {}, [r.block for r in regions], [v.type for v in sides[0]], user_location())
     n = len(merge.yields)
-    results = emit_region_op(trace, op, n)
+    results = emit_region_op(trace, op, n + sum(trace.states[k].is_handle for k in changed))
     for name, t in zip(merge.names, results, strict=False):
         if not name.startswith("ag_") and isinstance(t, SymbolicTensor):
             t.value.name = name
     for k, t in zip(changed, results[n:], strict=True):
-        trace.states[k].current, trace.states[k].assigned = trace.value_of(t), True
+        trace.states[k].become(t, trace.value_of(t))
     return results[:n]
 
 

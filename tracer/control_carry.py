@@ -15,6 +15,7 @@ from typing import Any
 from ..ir.dtypes import bool_ as _BOOL
 from ..ir.graph import Block, Value
 from ..ir.types import TensorType
+from ..runtime.array import array_of, is_array
 from ..runtime.location import at
 from ..runtime.tensor import Tensor
 from .control_branch import Result
@@ -50,6 +51,15 @@ class Slot:
     params: list[Value] = field(default_factory=list)
     final: Tensor | None = None
 
+    def at_start(self, trace: Trace) -> Tensor:
+        """The value in the region opened last, of the kind that it comes in as."""
+        t = SymbolicTensor(self.params[-1], trace, None)
+        return array_of(t) if is_array(self.initial) else t
+
+    def result(self, t: Tensor) -> Tensor:
+        """The value after the loop, of the kind that the body leaves."""
+        return array_of(t) if is_array(self.final) else t
+
 
 @dataclass
 class Carried:
@@ -69,6 +79,8 @@ class LoopState:
 
     Attributes:
       start: values before the loop. promoted: Python numbers that have to be tensors, with their types.
+      arrays: those of them that become arrays. rebound: variables that are another array after a trip than before it;
+      others are one array all along, and what is written to it is the array's own state.
     """
 
     def __init__(
@@ -80,6 +92,8 @@ class LoopState:
         self.after = set(after)
         self.start = start
         self.promoted: dict[Key, TensorType] = {}
+        self.arrays: set[Key] = set()
+        self.rebound: set[Key] = set()
         self.parts: dict[str, tuple[Structure, list[Any]]] = {}
         for n in self.names:
             value = start.get(n, UNDEFINED)
@@ -99,20 +113,20 @@ class LoopState:
         self.regions: list[Region] = []
         for name, (_, leaves) in self.parts.items():
             for i, leaf in enumerate(leaves):
-                if isinstance(leaf, Tensor):
-                    self.slots[name, i] = Slot(name, leaf)
-                elif (name, i) in self.promoted:
-                    self.slots[name, i] = Slot(name, self.promote(leaf, self.promoted[name, i]))
+                if (name, i) in self.promoted:
+                    self.slots[name, i] = Slot(name, self.promote(leaf, (name, i)))
+                elif isinstance(leaf, Tensor) and ((name, i) in self.rebound or not self.trace.is_handle(leaf)):
+                    self.slots[name, i] = Slot(name, leaf._resolved())
 
-    def promote(self, leaf: Any, type: TensorType) -> Tensor:
+    def promote(self, leaf: Any, key: Key) -> Tensor:
         """A number as a tensor of the type, made before the loop."""
+        type = self.promoted[key]
         t = converted(leaf, type.dtype)
         if t.type.shape != type.shape:
             from ..runtime.dispatch import call
 
-            widened: Tensor = call("broadcast_to", t, shape=type.shape)
-            return widened
-        return t
+            t = call("broadcast_to", t, shape=type.shape)
+        return array_of(t) if key in self.arrays and t is not leaf else t
 
     def enter(self, region: Region) -> Values:
         """Opens a region of the loop: parameters for what is carried; the values that variables have in it."""
@@ -126,7 +140,7 @@ class LoopState:
             new = []
             for i, leaf in enumerate(leaves):
                 held = self.slots.get((name, i))
-                new.append(leaf if held is None else SymbolicTensor(held.params[-1], self.trace, None))
+                new.append(leaf if held is None else held.at_start(self.trace))
             values[name] = structure.pack(new)
         self.variables.append(region.speculate())
         return values
@@ -146,7 +160,9 @@ class LoopState:
                 raise ValueError(text)
             else:
                 again |= self._compare(body, name, value)
-        return not again
+        known = self.variables[-1]
+        found = [k for k in body.assigned if self.trace.states[k].is_handle and k not in known]
+        return not again and not found
 
     def _late(self, body: Region, name: str, value: Any) -> None:
         """A variable without a value before the loop."""
@@ -190,6 +206,9 @@ class LoopState:
         """A leaf that is no tensor before the loop: whether it has to become one."""
         if same(x, y):
             return False
+        if isinstance(x, Tensor):
+            self.rebound.add((name, i))
+            return True
         advice = "it must stay the same object, or be a number or tensor from the start"
         if not is_number(x) or not (isinstance(y, Tensor) or is_number(y)):
             bad_types(name, "this loop", x, y, WAYS, advice)
@@ -199,6 +218,8 @@ class LoopState:
             bad_types(name, "this loop", x, y, WAYS, advice)
         if isinstance(y, Tensor):
             self.promoted[name, i] = TensorType(dtype, y.type.shape)
+            if is_array(y):
+                self.arrays.add((name, i))
         else:
             self.promoted[name, i] = TensorType(dtype, converted(x, dtype).type.shape)
         return True
@@ -279,9 +300,10 @@ class LoopState:
                     self.moved[state.param] = guess  # the body's is last
                 params.append(guess)
             rows.append((params, state.current, body.assigned[key]))
-        order = {k: i for i, k in enumerate(k for k in self.trace.states if k in body.assigned)}
-        body.assigned = {k: body.assigned[k] for k in order}
-        return rows
+        order = [k for k in self.trace.states if k in body.assigned]
+        numbers = sorted(range(len(order)), key=lambda i: not self.trace.states[order[i]].is_handle)
+        body.assigned = {order[i]: body.assigned[order[i]] for i in numbers}
+        return [rows[i] for i in numbers]
 
     def results(self, carried: Carried, outs: Sequence[Tensor]) -> Values:
         """The values of variables after the loop."""
@@ -293,14 +315,17 @@ class LoopState:
                 values[name] = structure.pack(new)
             elif name in self.structures:
                 structure, leaves = self.structures[name]
-                new = [outs[carried.slots[name, i]] if isinstance(x, Result) else x for i, x in enumerate(leaves)]
+                new = [
+                    self.extras[name, i].result(outs[carried.slots[name, i]]) if isinstance(x, Result) else x
+                    for i, x in enumerate(leaves)
+                ]
                 values[name] = structure.pack(new)
             else:
                 values[name] = self.start.get(name, UNDEFINED)
         return values
 
     def _result(self, key: Key, leaf: Any, carried: Carried, outs: Sequence[Tensor]) -> Any:
-        if key in carried.slots:
-            return outs[carried.slots[key]]
         slot = self.slots.get(key)
+        if key in carried.slots:
+            return outs[carried.slots[key]] if slot is None else slot.result(outs[carried.slots[key]])
         return leaf if slot is None else slot.initial

@@ -84,9 +84,8 @@ class Driver:
         for name, t in zip(carried.names, outs, strict=False):
             if not name.startswith("ag_") and isinstance(t, SymbolicTensor):
                 t.value.name = name
-        states = [s for k, s in trace.states.items() if k in carried.variables]
-        for state, t in zip(states, outs[carried.n_state :], strict=True):
-            state.current, state.assigned = trace.value_of(t), True
+        for key, t in zip(carried.variables, outs[carried.n_state :], strict=True):
+            trace.states[key].become(t, trace.value_of(t))
         results = self.state.results(carried, outs)
         self.values = {n: v for n, v in self.start.items() if n not in self.head} | results | self.changed
         restore(self.places, {p.key: self.values[p.key] for p in self.places})
@@ -100,7 +99,8 @@ class Driver:
         """Emits the op."""
         types = [v.type for v in carried.initial]
         op = Op(kind, operands, {}, [r.block for r in regions], types, user_location())
-        return emit_region_op(self.trace, op, carried.n_state)
+        handles = sum(self.trace.states[k].is_handle for k in carried.variables)
+        return emit_region_op(self.trace, op, carried.n_state + handles)
 
 
 class For(Driver):

@@ -10,10 +10,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from ..ir.graph import Block, Op, Value
 from ..ir.opdef import get
 from ..runtime.context import context
+from ..runtime.dispatch import record
 from ..runtime.tensor import Tensor
 from .symbolic import SymbolicTensor
 from .trace import Trace
@@ -91,7 +93,9 @@ class Region(Frame):
         self.at_start = {k: v for k, (v, _) in self._before.items()}
         self.trace.builder.block = self.block
         self.trace.open_blocks.append(self.block)
-        if not self.scratch:
+        if self.scratch:
+            self.trace.moved_into[self.block] = self._outer
+        else:
             context.recorders = []
         push(self)
         return self
@@ -100,13 +104,31 @@ class Region(Frame):
         """Ops go where they went before; variables have the values that they had then."""
         pop(self)
         self._leave()
+        self.trace.moved_into.pop(self.block, None)
         self.trace.closed.update(dict.fromkeys(self.block.params, self.block))
         self.trace.closed.update((r, self.block) for op in self.block.ops for r in op.results)
         for key, state in self.trace.states.items():
             start = self.at_start.get(key, state.param)
+            if self._is_local(state):
+                continue
             if state.current is not start:
                 self.assigned[key] = state.current
             state.current, state.assigned = self._before.get(key, (state.param, False))
+        self.trace.forget_handles(self.block)
+        if self.scratch:
+            self._remind()
+
+    def _remind(self) -> None:
+        """After a scratch region that is dropped: tapes saw its writes, and learn that the handles are as before."""
+        for state in self.trace.states.values():
+            if state.is_handle and context.recorders:
+                (known,) = tensors_of(self.trace, [state.current])
+                if known is not state.handle:
+                    record(get("identity"), {}, (known,), (state.handle,))
+
+    def _is_local(self, state: Any) -> bool:
+        """Whether the state is a handle that was made in this region."""
+        return state.is_handle and self.trace.home_of(state.handle) is self.block
 
     def keep(self) -> None:
         """Closes a scratch region as if there had been none."""
@@ -124,13 +146,16 @@ class Region(Frame):
         """Puts everything back: the region never was."""
         self._leave()
         for key, state in self.trace.states.items():
-            state.current, state.assigned = self._before.get(key, (state.param, False))
+            if not self._is_local(state):
+                state.current, state.assigned = self._before.get(key, (state.param, False))
+        self.trace.forget_handles(self.block)
 
     def speculate(self) -> dict[int, Value]:
         """Gives every variable a parameter of the block as its value here; for regions that run many times."""
         found = {}
         for key, state in self.trace.states.items():
-            found[key] = state.current = self.block.add_param(state.current.type, state.param.name)
+            found[key] = guess = self.block.add_param(state.current.type, state.param.name)
+            state.current = guess
         self.at_start = dict(found)
         return found
 
@@ -190,7 +215,7 @@ def tensors_of(trace: Trace, values: Sequence[Value]) -> list[Tensor]:
                 known[x.value] = x
     for tensor, param in trace.captures.values():
         known.setdefault(param, tensor)
-    for state in list(trace.states.values()):
+    for state in trace.variable_states():
         if context.recorders and state.current in values and state.current not in known:
             known[state.current] = state.variable.read_value()
     return [known[v] if v in known else SymbolicTensor(v, trace) for v in values]

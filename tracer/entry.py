@@ -25,6 +25,7 @@ from .execute import Compiled, raiser, static_shape
 from .structure import Structure
 
 if TYPE_CHECKING:
+    from .concrete import ConcreteFunction
     from .function import Function
 
 slow_mode.attach(native_counter.cell)  # from here on native calls give way to tapes and traces
@@ -41,6 +42,8 @@ class Plain:
     Attributes:
       op: the function on arrays. passed: captured tensors, parameters behind the call's tensors. variables: behind
         those. assigned: the numbers of the variables whose new values are the results behind the outputs.
+      n_outputs: how many outputs there are; those that are not returned are new values of arguments.
+      pack: puts the returned ones together. arrays: which of them are arrays.
     """
 
     def __init__(
@@ -49,22 +52,26 @@ class Plain:
         passed: Sequence[Tensor],
         variables: Sequence[Variable],
         assigned: Sequence[int],
-        structure: Structure,
+        what: ConcreteFunction,
     ) -> None:
         self.op, self.passed, self.variables, self.assigned = op, list(passed), list(variables), list(assigned)
-        self.structure = structure
-        self.n_outputs = structure.size
+        self.structure, self.pack, self.arrays_out = what.structure, what.pack, bool(what.arrays)
+        self.n_outputs, self.n_returned = what.n_outputs, what.n_returned
 
     def arrays(self, leaves: Sequence[Tensor]) -> list[Array]:
         """All arguments of the function on arrays."""
         return [x._data for x in leaves] + [t._data for t in self.passed] + [v._data for v in self.variables]
 
-    def __call__(self, *leaves: Tensor) -> Any:
-        """The structured result; variables get their new values."""
+    def outputs(self, *leaves: Tensor) -> list[Tensor]:
+        """The outputs; variables get their new values."""
         outs = self.op.run(self.arrays(leaves))
         for k, i in enumerate(self.assigned):
             self.variables[i]._data = outs[self.n_outputs + k]
-        return self.structure.pack([Tensor(a) for a in outs[: self.n_outputs]])
+        return [Tensor(a) for a in outs[: self.n_outputs]]
+
+    def __call__(self, *leaves: Tensor) -> Any:
+        """The structured result of a function that does not write to its arguments."""
+        return self.pack(self.outputs(*leaves))
 
     def entry(
         self, args: Sequence[Any], leaves: Sequence[Tensor], fallback: Callable[..., Any], skipped: int = 0
@@ -73,6 +80,8 @@ class Plain:
 
         `skipped` arguments in front of them are taken and not looked at.
         """
+        if self.n_outputs > self.n_returned:
+            return None  # writes to its arguments
         arrays = self.arrays(leaves)
         compiled = self.op.executable(arrays)
         if layout() is None or not isinstance(compiled, Compiled):
@@ -90,7 +99,7 @@ class Plain:
                 consts=[t._data for t in self.passed],
                 variables=self.variables,
                 objects=[x for _, x in constants],
-                pack=packer(self.structure) if spec.structure == "packed" else None,
+                pack=self.pack if spec.structure == "packed" else None,
             )
         except (TypeError, ValueError):
             return None  # a dtype or layout that native calls do not serve
@@ -119,7 +128,7 @@ class Plain:
             params=tuple(params),
             results=tuple(results),
             returns=tuple(ReturnSpec("out", k) for k in range(self.n_outputs)),
-            structure=_kind(self.structure),
+            structure="packed" if self.arrays_out else _kind(self.structure),
             same=tuple((i, k) for k, i in enumerate(same)),
             scratch=code.scratch_bytes,
             # A Variable that is written in place must not be read half written by another thread.
@@ -170,11 +179,6 @@ def _kind(s: Structure) -> str:
         return "none"
     flat = all(c.kind == "leaf" for c in s.children)
     return s.kind if flat and s.kind in ("tuple", "list") else "packed"
-
-
-def packer(structure: Structure) -> Callable[[tuple[Any, ...]], Any]:
-    """Builds the nested result from a tuple of tensors."""
-    return lambda leaves: structure.build(iter(leaves))
 
 
 class Fallback:

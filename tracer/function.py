@@ -95,11 +95,11 @@ class Function(NativeCallable):
         values = self._signature.bind(args, kwargs)
         if self._declared is not None:
             values = self._declared.conform(values)
-        key, leaves, objects = key_of(values)
+        key, leaves, found = key_of(values)
         concrete = self._cache.get(key)
         if concrete is None or not usable(concrete):
-            concrete = self._find(key, values, leaves, objects)
-        result = concrete.call_flat(leaves)
+            concrete = self._find(key, values, leaves, found.objects)
+        result = concrete.call_flat(leaves, found.sources)
         if context.trace is None and not kwargs and not context.recorders:
             self._chain.add(self, concrete.plain, args, leaves, self._skipped)
         return result
@@ -212,9 +212,9 @@ class Function(NativeCallable):
         values = self._signature.bind(args, kwargs)
         if self._declared is not None:
             values = self._declared.conform(values)
-        key, leaves, objects = key_of(values)
+        key, leaves, found = key_of(values)
         concrete = self._cache.get(key)
-        return concrete if concrete is not None and usable(concrete) else self._find(key, values, leaves, objects)
+        return concrete if concrete is not None and usable(concrete) else self._find(key, values, leaves, found.objects)
 
     def experimental_get_tracing_count(self) -> int:
         """How many times the function was traced."""

@@ -13,13 +13,15 @@ import numpy as np
 from ..ir.dims import Dim
 from ..ir.dtypes import DType
 from ..ir.errors import TypeMismatch
-from ..ir.graph import Loc, Value
+from ..ir.graph import Block, Loc, Value
 from ..ir.types import TensorType
 from ..runtime.errors import InaccessibleTensorError, OperatorNotAllowedInGraphError
-from ..runtime.location import at
+from ..runtime.location import at, user_location
+from ..runtime.array_handles import ArrayHandles
 from ..runtime.numpy_methods import NumpyMethods
 from ..runtime.tensor import Tensor
 from ..runtime.tensor_shape import TensorShape, known_shape
+from ..runtime.views import Part
 
 if TYPE_CHECKING:
     from .trace import Trace
@@ -35,12 +37,14 @@ class SymbolicTensor(Tensor):
     Attributes:
       value: the IR value. trace: the trace that it belongs to.
       static: its value as an array where that is known while tracing (entries may be symbolic sizes), else None.
-      loc: the user's line that made it.
+      loc: the user's line that made it. home: the block that was being filled when the handle was made.
     """
 
-    __slots__ = ("loc", "static", "trace", "value")
+    __slots__ = ("home", "loc", "static", "trace", "value")
+    _eager_storage = False
 
     value: Value
+    home: Block
     trace: Trace
     static: Any
     loc: Loc | None
@@ -50,6 +54,7 @@ class SymbolicTensor(Tensor):
         self.trace = trace
         self.static = static
         self.loc = loc
+        self.home = trace.builder.block
 
     @property
     def type(self) -> TensorType:
@@ -87,6 +92,25 @@ class SymbolicTensor(Tensor):
 
     def _constant_value(self) -> Any:
         return self.static
+
+    # ------------------------------------------------------------ as a handle
+    def _clone(self) -> SymbolicTensor:
+        new = type(self)(self.value, self.trace, self.static, self.loc)
+        new.home = self.home
+        return new
+
+    def _become(self, new: Any) -> None:
+        self.trace.touch(self)
+        same = new if isinstance(new, SymbolicTensor) and new.trace is self.trace else None
+        self.value = self.trace.value_of(new)
+        self.static = None if same is None else same.static
+        self.loc = user_location()
+
+    def _token(self) -> Any:
+        return self.value
+
+    def _usable(self) -> bool:
+        return self.trace.reaches(self.value)
 
     @property
     def _data(self) -> Any:  # type: ignore[override]  # hides the slot of Tensor: there is no data
@@ -204,10 +228,56 @@ class SymbolicTensor(Tensor):
 _REMEDY = "; return it from the function, or switch on pb.config.run_functions_eagerly(True) to debug"
 
 
-class SymbolicArray(NumpyMethods, SymbolicTensor):
+class SymbolicArray(ArrayHandles, NumpyMethods, SymbolicTensor):
     """A tensor of a trace that behaves as a NumPy array; see `runtime.array`."""
 
     __slots__ = ()
 
 
+class SymbolicView(SymbolicArray):
+    """A view of an array of a trace: its value is read where it is used."""
+
+    __slots__ = ("_part",)
+    _part: Part
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+        self.trace = part.base.trace
+        self.static = self.loc = None
+        self.home = self.trace.builder.block
+
+    @property
+    def value(self) -> Value:  # type: ignore[override]  # hides the slot: there is none of its own
+        """The IR value that the part has here."""
+        return self._part.value().value  # type: ignore[no-any-return]
+
+    @property
+    def type(self) -> TensorType:
+        """The IR type."""
+        return self._part.type
+
+    @property
+    def dtype(self) -> DType:
+        """The element type."""
+        return self._part.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self._part.type.shape)
+
+    def _constant_value(self) -> Any:
+        return self._part.value().static
+
+    def _resolved(self) -> Tensor:
+        return self._part.value()  # type: ignore[no-any-return]
+
+    def _clone(self) -> Any:
+        return SymbolicView(self._part)
+
+    def _become(self, new: Any) -> None:
+        self._part.set_item(Ellipsis, new)
+
+
 SymbolicTensor._array_class = SymbolicArray
+SymbolicTensor._view_class = SymbolicView

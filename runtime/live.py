@@ -1,0 +1,73 @@
+"""The tapes and accumulators that still know tensors, recording or not: whoever changes a handle tells them.
+
+A branch or loop body of a trace is one op to the tapes outside of it, and so are the writes in it: a tape hears only of
+writes in the block of the program in which it was made.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from .context import context
+
+_tapes: weakref.WeakSet[Any] = weakref.WeakSet()
+_lock = threading.Lock()
+
+
+def place() -> Any:
+    """The block of the program that is being run or traced in this thread; None eagerly."""
+    trace: Any = context.trace
+    return None if trace is None else trace.block_here()
+
+
+def enlist(tape: Any) -> None:
+    """The tape, which has an attribute `_place`, knows tensors from now on, until it is dropped or `dismiss`ed."""
+    tape._place = place()
+    with _lock:
+        _tapes.add(tape)
+
+
+def dismiss(tape: Any) -> None:
+    """The tape has forgotten everything."""
+    with _lock:
+        _tapes.discard(tape)
+
+
+def live_tapes() -> Sequence[Any]:
+    """Those that hear of a write here and now."""
+    if not _tapes:
+        return ()
+    here = place()
+    with _lock:
+        return [t for t in _tapes if t._place is here]
+
+
+class Moves:
+    """Which handles got new values while a tape was recording, so that records refer to the old ones."""
+
+    __slots__ = ("_moves",)
+
+    def __init__(self) -> None:
+        self._moves: list[tuple[int, Any, Any]] = []
+
+    def add(self, position: int, handle: Any, old: Any) -> None:
+        """In the records before the position, `old` stands for the handle."""
+        self._moves.append((position, handle, old))
+
+    def settle(self, records: list[Any]) -> None:
+        """Rewrites the records, in one sweep from the last to the first."""
+        moves, stands = self._moves, {}
+        self._moves = []
+        for r in range(len(records) - 1, -1, -1):
+            while moves and moves[-1][0] > r:
+                _, handle, old = moves.pop()
+                stands[id(handle)] = old
+            if not moves and not stands:
+                return
+            op, attrs, xs, outs = records[r]
+            if any(id(x) in stands for x in xs) or any(id(o) in stands for o in outs):
+                new = [tuple([stands.get(id(t), t) for t in ts]) for ts in (xs, outs)]
+                records[r] = (op, attrs, *new)

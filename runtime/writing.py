@@ -1,0 +1,113 @@
+"""The new value of `t[key] = v`, as ops: what tapes record and traces compile.
+
+Integers and slices name a slot, which `update` replaces. A bool mask is a `where`. Index arrays are numbers of elements
+of the flattened tensor, at which `scatter_update` writes; of an element that is named twice the last write counts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..ir.dims import product
+from ..ir.dtypes import DType
+from ..ir.opdef import get
+from .arithmetic import cast
+from .convert import as_tensor, is_tensor
+from .dispatch import apply
+from .errors import ShapeMismatch, fail
+from .indexing import _is_mask, write_item
+from .numpy_methods import NumpyMethods
+from .ops_shape import reshape
+from .picking import is_advanced, places_of
+from .tensor import Tensor
+
+_SCATTER, _GATHER, _WHERE, _CUMSUM = get("scatter_update"), get("gather"), get("where"), get("cumsum")
+
+
+def written(t: Any, key: Any, value: Any) -> Tensor:
+    """`t` with the part that the key names replaced.
+
+    Raises:
+      DtypeMismatch: a tensor of another dtype for a Tensor (an array converts, as NumPy does).
+      InvalidArgumentError (an IndexError too), ShapeMismatch: a key or a value that does not fit.
+    """
+    v = converted(value, t)
+    if _is_mask(key):
+        return _masked(t, key, v)
+    if is_advanced(key):
+        places, shape = places_of(t, key)
+        flat = reshape(t, (-1,))
+        rows = reshape(_fitted(v, shape, key), (-1,))
+        new = apply(_SCATTER, (flat, reshape(places, (-1,)), rows), {"axis": 0, "batch_dims": 0})
+        return reshape(new, t.type.shape)
+    return write_item(t, key, v)
+
+
+def converted(value: Any, t: Any) -> Tensor:
+    """The value in the dtype of what it is written to."""
+    dtype: DType = t.dtype
+    if not isinstance(t, NumpyMethods):
+        if isinstance(value, NumpyMethods) and value.dtype is not dtype:
+            return cast(value, dtype)
+        return as_tensor(value, dtype)
+    if is_tensor(value):
+        v = as_tensor(value)
+        return v if v.dtype is dtype else cast(v, dtype)
+    if isinstance(value, (list, tuple)) and _has_tensor(value):
+        v = as_tensor(value)
+        return v if v.dtype is dtype else cast(v, dtype)
+    return as_tensor(np.asarray(value).astype(dtype.np), dtype)
+
+
+def _has_tensor(value: Any) -> bool:
+    return any(is_tensor(v) or (isinstance(v, (list, tuple)) and _has_tensor(v)) for v in value)
+
+
+def _fitted(v: Tensor, shape: tuple[Any, ...], key: Any) -> Tensor:
+    """The value broadcast to the shape of the part."""
+    from .ops_shape import broadcast_to
+
+    found = v.type.shape
+    while len(found) > len(shape) and found[0] == 1:  # NumPy drops leading ones of what is written
+        found = found[1:]
+        v = reshape(v, found)
+    return v if found == shape else broadcast_to(v, shape)
+
+
+def _masked(t: Tensor, key: Any, v: Tensor) -> Tensor:
+    """The value where the mask is true: one for all, or the n-th for the n-th place."""
+    mask = as_tensor(key)
+    dims, m = t.type.shape, mask.type.shape
+    if dims[: len(m)] != m:
+        fail(
+            ShapeMismatch,
+            f"boolean index of shape {mask.shape} does not fit a tensor of shape {t.shape}: the mask must have its sizes",
+        )
+    rest = dims[len(m) :]
+    wide = reshape(mask, (*m, *(1,) * len(rest)))
+    if v.ndim > len(rest) and v.type.shape[0] != 1:
+        v = _spread(mask, v, rest)
+    return apply(_WHERE, (wide, v, t), {})  # type: ignore[no-any-return]
+
+
+def _spread(mask: Tensor, v: Tensor, rest: tuple[Any, ...]) -> Tensor:
+    """Values for the true places of a mask, in order, as a tensor of the mask's shape."""
+    flat = cast(reshape(mask, (-1,)), np.int64)
+    count = mask._constant_value()
+    n = v.type.shape[0]
+    if count is not None and isinstance(n, int) and int(np.count_nonzero(count)) != n:
+        fail(ShapeMismatch, f"cannot assign {n} values to the {int(np.count_nonzero(count))} places where the mask is true")
+    number = apply(_CUMSUM, (flat,), {"axis": 0, "exclusive": True, "reverse": False})
+    if count is None or not isinstance(n, int) or n == 0:
+        last = apply(get("maximum"), (apply(get("dim"), (v,), {"axis": 0, "dtype": number.dtype}) - 1, as_tensor(0, number.dtype)), {})
+    else:
+        last = as_tensor(n - 1, number.dtype)
+    picked = apply(_GATHER, (v, apply(get("minimum"), (number, last), {})), {"axis": 0, "batch_dims": 0})
+    return reshape(picked, (*mask.type.shape, *rest))
+
+
+def flat_size(dims: tuple[Any, ...]) -> Any:
+    """The number of elements."""
+    return product(dims)
