@@ -134,7 +134,7 @@ def fill(root: Root, context: Context) -> KernelCode:
 
 
 def _scatter(plan: Plan, op: Op, context: Context) -> KernelCode:
-    """out[b, t, indices[b, i], :] += (or =) v[b, t, i, :], in the order of the indices; `out` holds the base already."""
+    """out[b, t, indices[b, i], :] += (or =) v[b, t, i, :], in the indices' order; `out` holds the base already."""
     (base, indices, v), out = op.operands, op.results[0]
     axis, batch = op.attrs["axis"], op.attrs["batch_dims"]
     shape = shape_of(base)

@@ -11,7 +11,8 @@ from .errors import Unsupported
 
 _FLOATS, _NUMBERS, _ALL = ("f32", "f64"), ("f32", "f64", "i32", "i64"), ("f32", "f64", "i32", "i64", "bool")
 _TAKES = {
-    "matmul": _NUMBERS, "scatter_add": _NUMBERS, "scatter_update": _ALL, "argmax": _ALL, "argmin": _ALL, "cumsum": _NUMBERS,
+    "matmul": _NUMBERS, "scatter_add": _NUMBERS, "scatter_update": _ALL,
+    "argmax": _ALL, "argmin": _ALL, "cumsum": _NUMBERS,
     "linear_scan": _NUMBERS, "stack_new": _ALL, "stack_zeros": _ALL, "push": _ALL, "pop": _ALL,
 }  # fmt: skip
 

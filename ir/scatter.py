@@ -34,7 +34,7 @@ class ScatterUpdate(OpDef):
         return (types[0],)
 
     def eager(self, attrs: Attrs, *xs: Any) -> Any:
-        """Assignment to a copy; NumPy leaves open which of two writes to one place counts, so the last is looked for."""
+        """Assignment to a copy; NumPy leaves open which of two writes to one place counts, so the last is found."""
         out, indices, v = np.array(xs[0]), np.asarray(xs[1]), np.asarray(xs[2])
         axis, batch = attrs["axis"], attrs["batch_dims"]
         check_indices(self.name, indices, out.shape[axis])

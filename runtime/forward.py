@@ -15,6 +15,7 @@ from .context import context, pop, push
 from .convert import as_tensor
 from .eager_builder import EAGER
 from .errors import fail
+from .live import enlist
 from .location import at
 from .tape import UnconnectedGradients
 from .tensor import Tensor
@@ -35,7 +36,7 @@ class ForwardAccumulator:
         nest.assert_same_structure(primals, tangents)
         self._tangents: dict[int, tuple[Any, Tensor]] = {}
         self._recording = False
-        flat = [p._origin if isinstance(p, Variable) else p for p in nest.flatten(primals)]
+        flat = [p._origin if isinstance(p, Variable) else p._resolved() for p in nest.flatten(primals)]
         if len({id(p) for p in flat}) != len(flat):
             fail(ValueError, "ForwardAccumulator: a tensor appears twice among the primals")
         for p, t in zip(flat, nest.flatten(tangents), strict=True):

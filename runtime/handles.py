@@ -72,7 +72,8 @@ def write_slot_now(t: Any, slot: Slot, value: Any) -> bool:
             key.append(start)
             continue
         end = start + size * stride  # type: ignore[operator]
-        key.append(slice(start, None if isinstance(end, int) and end < 0 else end, stride) if size != 0 else slice(0, 0))
+        stop = None if isinstance(end, int) and end < 0 else end
+        key.append(slice(start, stop, stride) if size != 0 else slice(0, 0))
     return _write_now(t, tuple(key), value)
 
 

@@ -32,7 +32,7 @@ class Slot:
 
     Attributes:
       starts, sizes, strides: per dimension of the tensor; a start of None is the next of `dynamic`.
-      shape: without the dimensions of integers, with those of `newaxis`. axes: which dimension each of them is, or None.
+      shape: without the dimensions of integers, with those of `newaxis`. axes: the dimension of each, None for new ones.
     """
 
     starts: list[DimLike | None] = field(default_factory=list)

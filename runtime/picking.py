@@ -52,7 +52,8 @@ def pick(t: Tensor, key: Any) -> Tensor:
 def from_the_start(index: Tensor, size: int) -> Tensor:
     """Indices, counted from the end where they are negative. Raises for known ones that are out of range."""
     if not index.dtype.is_integer:
-        fail(IndexMismatch, f"index arrays must be integers or bools, found {index.dtype.name}: write pb.cast(i, pb.int64)")
+        found = index.dtype.name
+        fail(IndexMismatch, f"index arrays must be integers or bools, found {found}: write pb.cast(i, pb.int64)")
     known = index._constant_value()
     if known is not None:
         k = np.asarray(known)
@@ -87,7 +88,7 @@ def _complete(key: Any, rank: int, t: Tensor) -> list[Any]:
         elif is_tensor(array) and array.dtype.is_bool:
             known = as_tensor(array)._constant_value()
             if known is None:
-                fail(IndexMismatch, "a mask beside other indices must be known while the function is traced: use pb.where")
+                fail(IndexMismatch, "a mask beside other indices must be known while tracing: use pb.where")
             items += list(known.nonzero())
         else:
             items.append(array)

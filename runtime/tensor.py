@@ -1,9 +1,10 @@
 """`Tensor`: a handle on an array that ops make and tapes follow.
 
-A Tensor holds a C-contiguous, aligned, native-endian NumPy array. What ops made of it never changes: `t[i] = v` gives the
-handle a new array (`handles.py`). It has no other state: tapes know it by its identity. Its operators are in `operators.py`; here is what makes
-it a Python object: conversion, printing, iteration, hashing, copying, NumPy's protocols. Tracing has a subclass
-without data (`tracer.symbolic.SymbolicTensor`) that overrides `type` and whatever here needs the data.
+A Tensor holds a C-contiguous, aligned, native-endian NumPy array. What ops made of it never changes: `t[i] = v` gives
+the handle a new array (`handles.py`). It has no other state: tapes know it by its identity. Its operators are in
+`operators.py`; here is what makes it a Python object: conversion, printing, iteration, hashing, copying, NumPy's
+protocols. Tracing has a subclass without data (`tracer.symbolic.SymbolicTensor`) that overrides `type` and whatever
+here needs the data.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class Tensor(Operators):
         return self._data
 
     def _usable(self) -> bool:
-        """Whether what was read before may be used again: eagerly only tapes ask for that, arrays are written in place."""
+        """Whether what was read before may be used again: not where arrays are written in place, out of tapes' sight."""
         return bool(context.recorders)
 
     def _as_array(self, t: Tensor) -> Any:

@@ -1,7 +1,7 @@
 """Views: handles on a part of an array, as NumPy's basic slices, transposes and reshapes are.
 
 A view keeps its base and how to get from one to the other. Its value is read from the base's present value whenever it
-is asked for; a write gives the base a new value. Views of views lead to the same base, and slices of slices are one slice.
+is asked for; a write gives the base a new value. Views of views lead to the same base, slices of slices are one slice.
 """
 
 from __future__ import annotations

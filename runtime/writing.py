@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.dims import product
 from ..ir.dtypes import DType
 from ..ir.opdef import get
 from .arithmetic import cast
@@ -83,7 +82,7 @@ def _masked(t: Tensor, key: Any, v: Tensor) -> Tensor:
     if dims[: len(m)] != m:
         fail(
             ShapeMismatch,
-            f"boolean index of shape {mask.shape} does not fit a tensor of shape {t.shape}: the mask must have its sizes",
+            f"boolean index of shape {mask.shape} does not fit a tensor of shape {t.shape}: it must have its sizes",
         )
     rest = dims[len(m) :]
     wide = reshape(mask, (*m, *(1,) * len(rest)))
@@ -97,17 +96,13 @@ def _spread(mask: Tensor, v: Tensor, rest: tuple[Any, ...]) -> Tensor:
     flat = cast(reshape(mask, (-1,)), np.int64)
     count = mask._constant_value()
     n = v.type.shape[0]
-    if count is not None and isinstance(n, int) and int(np.count_nonzero(count)) != n:
-        fail(ShapeMismatch, f"cannot assign {n} values to the {int(np.count_nonzero(count))} places where the mask is true")
+    if count is not None and isinstance(n, int) and (true := int(np.count_nonzero(count))) != n:
+        fail(ShapeMismatch, f"cannot assign {n} values to the {true} places where the mask is true")
     number = apply(_CUMSUM, (flat,), {"axis": 0, "exclusive": True, "reverse": False})
     if count is None or not isinstance(n, int) or n == 0:
-        last = apply(get("maximum"), (apply(get("dim"), (v,), {"axis": 0, "dtype": number.dtype}) - 1, as_tensor(0, number.dtype)), {})
+        n_values = apply(get("dim"), (v,), {"axis": 0, "dtype": number.dtype})
+        last = apply(get("maximum"), (n_values - 1, as_tensor(0, number.dtype)), {})
     else:
         last = as_tensor(n - 1, number.dtype)
     picked = apply(_GATHER, (v, apply(get("minimum"), (number, last), {})), {"axis": 0, "batch_dims": 0})
     return reshape(picked, (*mask.type.shape, *rest))
-
-
-def flat_size(dims: tuple[Any, ...]) -> Any:
-    """The number of elements."""
-    return product(dims)

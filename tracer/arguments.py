@@ -223,6 +223,11 @@ def skeleton(key: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple((k[0], len(k[1])) if is_tensor_item(k) else k for k in key)
 
 
+def without_arrays(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The key of the same call with Tensors in place of arrays."""
+    return tuple(k for k in key if not (type(k) is str and k == ARRAY))
+
+
 def is_tensor_item(item: Any) -> bool:
     """Whether an item of a key stands for a tensor: (dtype number, shape)."""
     return isinstance(item, tuple) and len(item) == 2 and type(item[0]) is int and isinstance(item[1], tuple)

@@ -45,18 +45,24 @@ def build(
     leaves: Sequence[Any],
     patterns: Sequence[Pattern],
     may_create: bool,
+    arrays: bool = False,
 ) -> ConcreteFunction:
     """Traces a function.
 
     Args:
       values: canonical arguments. leaves: their tensors (or specs). patterns: the shape to trace each with, None for a
-        size that is to become a symbol.
+        size that is to become a symbol. arrays: whether ndarrays follow NumPy's rules from the start.
+
+    Raises:
+      ArraysNeeded: the function does something for which arrays have rules of their own, and `arrays` is False.
     """
     names = unique([n for p, v in zip(signature.names, values, strict=True) for n in leaf_names(v, p)])
     types, hints = argument_types(leaves, patterns)
     trace = Trace(name, types, names, hints, _outer(), may_create)
+    trace.undecided = not arrays and any(map(is_array, leaves))
     try:
-        handles = [placeholder(p, trace, leaf) for p, leaf in zip(trace.arguments, leaves, strict=True)]
+        handles = [placeholder(p, trace, arrays and is_array(x)) for p, x in zip(trace.arguments, leaves, strict=True)]
+        trace.given = set(map(id, handles))
         placeholders = iter(handles)
         args, kwargs = signature.call_arguments(tuple(replace_leaves(v, placeholders) for v in values))
         with tracing(trace):
@@ -72,9 +78,9 @@ def build(
         trace.close()
 
 
-def placeholder(param: Value, trace: Trace, leaf: Any) -> SymbolicTensor:
-    """The tensor of the trace that stands for an argument: an array for an array."""
-    return SymbolicArray(param, trace) if is_array(leaf) else SymbolicTensor(param, trace)
+def placeholder(param: Value, trace: Trace, array: bool) -> SymbolicTensor:
+    """The tensor of the trace that stands for an argument."""
+    return SymbolicArray(param, trace) if array else SymbolicTensor(param, trace)
 
 
 def _outer() -> Trace | None:

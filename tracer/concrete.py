@@ -42,7 +42,8 @@ class ConcreteFunction:
     Attributes:
       name: the name in the IR. ir: the IR function. variables, captured_inputs: what it takes from outside.
       assigned: the numbers (among variables) of those it assigns. scope: the enclosing trace it belongs to, if any.
-      written: numbers of the tensors that the function writes to; their new values are the outputs behind those returned.
+      written: numbers of the tensors that the function writes to; their values are the outputs behind those returned.
+      for_arrays: whether it serves arrays and Tensors alike.
       line: the user's line of the call that it was made for. reason: why it was made.
     """
 
@@ -58,6 +59,7 @@ class ConcreteFunction:
         self.name = trace.name
         self.structure = structure
         self.written = list(written)
+        self.for_arrays = not trace.numpy_used
         self.arrays = [i for i, t in enumerate(outputs[: structure.size]) if is_array(t)]
         self._values = values  # canonical arguments with specs in place of tensors
         self._names = list(names)

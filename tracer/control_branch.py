@@ -45,15 +45,22 @@ IF = get("if")
 
 
 class Result:
-    """Stands for a result of the op until the op exists. `like`: what it merges, of which it takes the kind."""
+    """Stands for a result of the op until the op exists. `like`: what it merges, of which it takes the kind.
 
-    def __init__(self, number: int, *like: Any) -> None:
-        self.number = number
+    Attributes:
+      older: arrays among those that were there before the branches: the result is one of them, or not.
+    """
+
+    def __init__(self, number: int, name: str = "", like: Sequence[Any] = (), older: Sequence[Any] = ()) -> None:
+        self.number, self.name = number, name
         self.array = bool(like) and all(map(is_array, like))
+        self.older = older
 
-    def of(self, outs: Sequence[Tensor]) -> Tensor:
+    def of(self, outs: Sequence[Any]) -> Any:
         """The result."""
         t = outs[self.number]
+        if self.older and isinstance(t, SymbolicTensor) and t.type.shape:
+            t.trace.share(t, self.older, self.name, "the `if`")
         return array_of(t) if self.array else t
 
 
@@ -134,7 +141,12 @@ class Merge:
             self.known[key] = len(self.yields)
             self.yields.append((x, y))
             self.names.append(name)
-        return Result(self.known[key], x, y)
+        blocks = [r.block for r in self.regions]
+        roots = [v if v._part is None else v._part.base for v in (x, y)]
+        older = [
+            h for h in roots if isinstance(h, SymbolicTensor) and all(h.trace.home_of(h) is not b for b in blocks)
+        ]
+        return Result(self.known[key], name, (x, y), older)
 
     def values_of(self, trace: Trace, side: int) -> list[Value]:
         """The IR values that a branch yields."""

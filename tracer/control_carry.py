@@ -141,9 +141,19 @@ class LoopState:
             for i, leaf in enumerate(leaves):
                 held = self.slots.get((name, i))
                 new.append(leaf if held is None else held.at_start(self.trace))
+                if held is not None and (name, i) in self.rebound and self._others_have(leaf):
+                    self.trace.share(new[-1], [leaf], name, "the trips of the loop")
             values[name] = structure.pack(new)
         self.variables.append(region.speculate())
         return values
+
+    def _others_have(self, leaf: Any) -> bool:
+        """Whether an array from before the loop is known by another name than those that change from trip to trip."""
+        bound = {n for n, _ in self.rebound}
+        root = leaf if leaf._part is None else leaf._part.base
+        if root is not leaf or id(root) in self.trace.given:
+            return True
+        return any(v is leaf for n, v in self.start.items() if n not in bound)
 
     # ------------------------------------------------------------ what came out
     def leave(self, body: Region, end: Values) -> bool:

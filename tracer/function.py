@@ -16,21 +16,20 @@ from types import MethodType
 from typing import Any
 
 from ..codegen.callable import NativeCallable, reset
-from ..ir.control import match_shapes
-from ..ir.errors import ShapeMismatch, TypeMismatch
 from ..runtime.context import context
 from ..runtime.location import user_location
 from . import scopes
-from .arguments import is_tensor_item, key_of, skeleton, type_of_leaf
+from .arguments import ARRAY, is_tensor_item, key_of, skeleton, without_arrays
 from .build import Pattern, build
 from .concrete import ConcreteFunction
 from .control import entry
 from .entry import EntryChain
 from .explain import History
 from .input_signature import InputSignature
+from .lookup import fits, usable
 from .methods import MethodTable, unbound
+from .numpy_mode import mentions_numpy, trace_arrays
 from .signature import Signature, name_of
-from .spec import TensorSpec
 from .symbolic import SymbolicTensor
 
 MAX_KEYS = 4096  # remembered keys of traces with symbolic sizes
@@ -81,6 +80,7 @@ class Function(NativeCallable):
         self._lock = threading.RLock()
         self._methods: MethodTable | None = None
         self._chain = EntryChain()
+        self._uses_numpy = mentions_numpy(python_function)
         copy_identity(python_function, self)
 
     # ------------------------------------------------------------ calling
@@ -110,6 +110,10 @@ class Function(NativeCallable):
             concrete = self._cache.get(key)
             if concrete is not None and usable(concrete):
                 return concrete
+            concrete = self._for_tensors(key)
+            if concrete is not None:
+                self._cache[key] = concrete
+                return concrete
             bones = skeleton(key)
             concrete = self._fitting(bones, leaves)
             if concrete is None:
@@ -117,9 +121,16 @@ class Function(NativeCallable):
             while len(self._cache) >= MAX_KEYS:
                 self._cache.pop(next(iter(self._cache)))
             self._cache[key] = concrete
+            if concrete.for_arrays and ARRAY in key:
+                self._cache.setdefault(without_arrays(key), concrete)
             if objects and key not in self._objects:
                 self._watch(key, objects)
         return concrete
+
+    def _for_tensors(self, key: Key) -> ConcreteFunction | None:
+        """A trace made for Tensors that serves arrays as well: one that did nothing for which they have other rules."""
+        concrete = self._cache.get(without_arrays(key)) if ARRAY in key else None
+        return concrete if concrete is not None and concrete.for_arrays and usable(concrete) else None
 
     def _fitting(self, bones: Key, leaves: Sequence[Any]) -> ConcreteFunction | None:
         for concrete in self._general.get(bones, ()):
@@ -130,13 +141,27 @@ class Function(NativeCallable):
     def _make(self, key: Key, bones: Key, values: tuple[Any, ...], leaves: Sequence[Any]) -> ConcreteFunction:
         patterns, generalised = self._choose_patterns(key, bones)
         line = user_location()
-        concrete = build(self._traced, self._ir_name, self._signature, values, leaves, patterns, self._may_create)
+        concrete = self._build(values, leaves, patterns, ARRAY in key)
         self._may_create = False
         record = self._history.add(line, values, self._signature.names, generalised)
         concrete.line, concrete.reason = line, record.reason
         self._concretes.append(concrete)
         if concrete.is_symbolic and concrete.scope is None:
             self._general.setdefault(bones, []).append(concrete)
+        return concrete
+
+    def _build(
+        self, values: tuple[Any, ...], leaves: Sequence[Any], patterns: list[Pattern], arrays: bool
+    ) -> ConcreteFunction:
+        """Traces. ndarrays are Tensors, as in TensorFlow, until the function does something with NumPy."""
+
+        def trace(as_arrays: bool) -> ConcreteFunction:
+            may = self._may_create
+            return build(self._traced, self._ir_name, self._signature, values, leaves, patterns, may, as_arrays)
+
+        if not arrays:
+            return trace(False)
+        concrete, self._uses_numpy = trace_arrays(trace, self._uses_numpy)
         return concrete
 
     def _choose_patterns(self, key: Key, bones: Key) -> tuple[list[Pattern], bool]:
@@ -323,27 +348,6 @@ def copy_identity(source: Any, target: Any) -> None:
         if value is not None or attribute == "__doc__":
             setattr(target, attribute, value)
     target.__wrapped__ = source
-
-
-def usable(concrete: ConcreteFunction) -> bool:
-    """Whether the trace may be called here: one that holds tensors of an enclosing trace belongs to that trace."""
-    scope = concrete.scope
-    if scope is None:
-        return True
-    here: Any = context.trace
-    return scope.open and here is not None and (here is scope or any(t is scope for t in here.enclosing()))
-
-
-def fits(concrete: ConcreteFunction, leaves: Sequence[Any]) -> bool:
-    """Whether a trace with symbolic sizes serves tensors of these shapes."""
-    if any(isinstance(x, TensorSpec) for x in leaves):
-        return False
-    wanted = concrete.ir.param_types[: len(leaves)]
-    try:
-        match_shapes(concrete.name, wanted, [type_of_leaf(x) for x in leaves])
-    except (ShapeMismatch, TypeMismatch):
-        return False
-    return True
 
 
 def function(

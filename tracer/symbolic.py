@@ -6,6 +6,7 @@ what to write instead.
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -15,9 +16,9 @@ from ..ir.dtypes import DType
 from ..ir.errors import TypeMismatch
 from ..ir.graph import Block, Loc, Value
 from ..ir.types import TensorType
+from ..runtime.array_handles import ArrayHandles
 from ..runtime.errors import InaccessibleTensorError, OperatorNotAllowedInGraphError
 from ..runtime.location import at, user_location
-from ..runtime.array_handles import ArrayHandles
 from ..runtime.numpy_methods import NumpyMethods
 from ..runtime.tensor import Tensor
 from ..runtime.tensor_shape import TensorShape, known_shape
@@ -94,6 +95,44 @@ class SymbolicTensor(Tensor):
         return self.static
 
     # ------------------------------------------------------------ as a handle
+    def _rebinding(self, other: Any, operator: Any) -> Any:
+        """`t += x` gives the variable a new Tensor; on an array it would write."""
+        if type(self) is SymbolicTensor:
+            self.trace.note_numpy()
+        return operator(self, other)
+
+    def __iadd__(self, other: Any) -> Any:
+        return self._rebinding(other, operator.add)
+
+    def __isub__(self, other: Any) -> Any:
+        return self._rebinding(other, operator.sub)
+
+    def __imul__(self, other: Any) -> Any:
+        return self._rebinding(other, operator.mul)
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self._rebinding(other, operator.truediv)
+
+    def __ifloordiv__(self, other: Any) -> Any:
+        return self._rebinding(other, operator.floordiv)
+
+    def __imod__(self, other: Any) -> Any:
+        return self._rebinding(other, operator.mod)
+
+    def __ipow__(self, other: Any) -> Any:
+        return self._rebinding(other, operator.pow)
+
+    def __imatmul__(self, other: Any) -> Any:
+        return self._rebinding(other, operator.matmul)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        self.trace.note_numpy()
+        return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        self.trace.note_numpy()
+        return super().__array_function__(func, types, args, kwargs)
+
     def _clone(self) -> SymbolicTensor:
         new = type(self)(self.value, self.trace, self.static, self.loc)
         new.home = self.home
@@ -163,6 +202,8 @@ class SymbolicTensor(Tensor):
             raise AttributeError(
                 f"{self._describe()} has no numpy(): its value is not known while the function is traced{_REMEDY}{at()}"
             )
+        if hasattr(np.ndarray, name):
+            self.trace.note_numpy()
         super().__getattr__(name)
 
     def _known(self) -> Any:

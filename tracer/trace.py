@@ -27,73 +27,26 @@ from ..ir.graph import Block, Function, Op, Value
 from ..ir.infer import SymbolicShapes
 from ..ir.opdef import OpDef, get
 from ..ir.types import TensorType, type_of_array
-from ..runtime.array import array_of, is_array
 from ..runtime.context import tracing
 from ..runtime.dispatch import with_line
-from ..runtime.handles import rebind
 from ..runtime.location import at, user_location
 from ..runtime.tensor import Tensor, wrap
 from ..runtime.tensor_shape import TensorShape
 from ..runtime.variable import Variable
 from .custom import READ_ASSIGNED, READ_ATTRS, CustomGradient, Gradient
+from .state import HandleTable, VariableState
 from .static import FOLD_LIMIT, fold
 from .symbolic import SymbolicTensor
 
 Array = np.ndarray[Any, Any]
 
 
-class VariableState:
-    """A variable as a trace sees it: the parameter it came in as, and its value at this point."""
-
-    __slots__ = ("assigned", "current", "param", "variable")
-    is_handle = False
-
-    def __init__(self, variable: Variable, param: Value) -> None:
-        self.variable = variable
-        self.param = self.current = param
-        self.assigned = False
-
-    def become(self, t: Tensor, value: Value) -> None:
-        """The new value, which a branch or loop gave."""
-        self.current, self.assigned = value, True
-
-
-class HandleState:
-    """A tensor that is written to (`t[i] = v`), as far as branches and loops see it: state, like a variable.
-
-    `param` is the value before the first write; `current` is the handle's own.
-    """
-
-    __slots__ = ("assigned", "handle", "param")
-    is_handle = True
-    variable = None
-
-    def __init__(self, handle: SymbolicTensor) -> None:
-        self.handle = handle
-        self.param = handle.value
-        self.assigned = False
-
-    @property
-    def current(self) -> Value:
-        """The value at this point."""
-        return self.handle.value
-
-    @current.setter
-    def current(self, value: Value) -> None:
-        if value is not self.handle.value:
-            self.handle.value, self.handle.static = value, None
-
-    def become(self, t: Tensor, value: Value) -> None:
-        """The new value, which a branch or loop gave; tapes are told."""
-        rebind(self.handle, t)
-
-
-class Trace:
+class Trace(HandleTable):
     """An IR function under construction.
 
     Attributes:
       name: the name of the user's function. open: false once the trace is over. outer: the enclosing trace, if any.
-      captures: tensors from outside by id, with their parameters. states: variables, and handles that are written to, by id.
+      captures: tensors from outside by id, with their parameters.
       created: weak references to the variables that the traced Python made, each with the line that made it.
       sizes: what symbols have been replaced by. hints: sizes of the call at hand, by symbol.
     """
@@ -114,15 +67,11 @@ class Trace:
         self.function, self.builder = new_function(name, types, names)
         self.arguments = tuple(self.function.params)
         self.captures: dict[int, tuple[Tensor, Value]] = {}
-        self.states: dict[int, VariableState | HandleState] = {}
+        super().__init__()
         self.created: list[tuple[weakref.ref[Variable], str]] = []
         self.sizes: dict[str, DimLike] = {}
         self.hints = dict(hints)
         self.callees: dict[int, Function] = {}
-        self.open_blocks: list[Block] = []  # regions under construction, which hang on no op yet
-        self.closed: dict[Value, Block] = {}  # what finished regions define, with the region
-        self.moved_into: dict[Block, Block] = {}  # scratch regions that were kept, with the block that took their ops
-        self.written: dict[int, SymbolicTensor] = {}  # handles, kept alive: states are found by their ids
 
     # ------------------------------------------------------------ what the runtime calls
     def apply(self, op: OpDef, xs: Sequence[Tensor], attrs: dict[str, Any]) -> Any:
@@ -284,56 +233,6 @@ class Trace:
         assert isinstance(state, VariableState)
         return state
 
-    def variable_states(self) -> list[VariableState]:
-        """The states that are variables: parameters of the function."""
-        return [s for s in self.states.values() if isinstance(s, VariableState)]
-
-    # ------------------------------------------------------------ handles
-    def touch(self, handle: SymbolicTensor) -> None:
-        """The handle is about to be written to: from now on branches and loops carry its value.
-
-        Raises:
-          LeakedTensor: for a handle of a branch, loop body or trace that is over.
-        """
-        self.value_of(handle)
-        if handle.trace is not self:
-            raise ValueError(
-                f"a tensor of the function around '{self.name}' is written to inside of '{self.name}': pass it as an "
-                f"argument{at()}"
-            )
-        if id(handle) not in self.states:
-            self.written[id(handle)] = handle
-            self.states[id(handle)] = HandleState(handle)
-
-    def is_handle(self, t: Tensor) -> bool:
-        """Whether a variable that names the tensor names a handle that others may have too: an array, or what was written to."""
-        return (is_array(t) and bool(t.type.shape)) or id(t) in self.written
-
-    def home_of(self, handle: SymbolicTensor) -> Block:
-        """The block in which a handle was made."""
-        return self._settled(handle.home)
-
-    def block_here(self) -> Block:
-        """The block that is being filled; a scratch region counts as what is around it."""
-        return self._settled(self.builder.block)
-
-    def _settled(self, block: Block) -> Block:
-        while block in self.moved_into:
-            block = self.moved_into[block]
-        return block
-
-    def forget_handles(self, block: Block) -> None:
-        """A region is over: the handles that were made in it are no state of what surrounds it."""
-        for key, handle in list(self.written.items()):
-            if self.home_of(handle) is block:
-                self.states.pop(key, None)
-                del self.written[key]
-
-    def reaches(self, value: Value) -> bool:
-        """Whether a value is defined in what is still open, so that it may be used here."""
-        block = self.closed.get(value)
-        return self.open and (block is None or any(b is block for b in self.open_blocks))
-
     def _variable_shape(self, variable: Variable) -> tuple[DimLike, ...]:
         """The variable's shape; sizes that assignments may change are symbols."""
         shape: list[DimLike] = []
@@ -432,7 +331,7 @@ class Trace:
         self.open = False
         self.captures, self.states, self.callees, self.closed = {}, {}, {}, {}
         self.created = []
-        self.written, self.moved_into = {}, {}
+        self.written, self.moved_into, self.shared = {}, {}, {}
 
 
 def substitute_in(block: Block, sizes: Mapping[str, DimLike]) -> None:

@@ -1,7 +1,7 @@
 """The way out of a call: results as Tensors or arrays, and what the function wrote to its arguments.
 
-A compiled function gets its arguments by value. What it writes to them (`x[i] = v`) comes back as further outputs, and is
-given to the caller's objects here: an ndarray is written in place, a Tensor's or array's handle gets the new value.
+A compiled function gets its arguments by value. What it writes to them (`x[i] = v`) comes back as further outputs, and
+is given to the caller's objects here: an ndarray is written in place, a Tensor's or array's handle gets the new value.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def packer(structure: Structure, arrays: Sequence[int]) -> Callable[[Sequence[An
 
 
 def check_apart(name: str, written: Sequence[int], arguments: Sequence[Any]) -> None:
-    """Raises ValueError where an argument that is written to shares memory with another one: each has its own value here."""
+    """Raises ValueError where an argument that is written to shares memory with another: each has its own value here."""
     for i in written:
         for k, other in enumerate(arguments):
             if k != i and shares(arguments[i], other):
@@ -57,8 +57,8 @@ def write_back(name: str, argument: str, target: Any, new: Tensor) -> None:
         rebind(target, new)
     elif isinstance(new, SymbolicTensor):
         raise ValueError(
-            f"'{name}' writes to its argument '{argument}', an ndarray from outside of the function that is being traced: "
-            f"pass it to that function as an argument, or make it inside{at()}"
+            f"'{name}' writes to its argument '{argument}', an ndarray from outside of the function that is being "
+            f"traced: pass it to that function as an argument, or make it inside{at()}"
         )
     elif not target.flags.writeable:
         raise ValueError(f"'{name}' writes to its argument '{argument}', which is a read-only array: pass a copy{at()}")

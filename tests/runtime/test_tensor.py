@@ -120,7 +120,9 @@ def test_python_numbers() -> None:
         (lambda: len(pb.constant(1.0)), TypeError),
         (lambda: list(pb.constant(1.0)), TypeError),
         (lambda: hash(pb.constant(1.0)), TypeError),
-        (lambda: operator.setitem(pb.constant([1.0]), 0, 2.0), TypeError),
+        (lambda: operator.setitem(pb.constant([1.0]), 1, 2.0), IndexError),
+        (lambda: operator.setitem(pb.constant([1.0]), 0, pb.constant(2)), TypeError),
+        (lambda: operator.delitem(pb.constant([1.0]), 0), TypeError),
         (lambda: setattr(pb.constant(1.0), "shape", ()), AttributeError),
     ],
 )

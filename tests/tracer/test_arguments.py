@@ -10,7 +10,7 @@ import pytest
 
 import pullback as pb
 from pullback.ir.dims import symbol
-from pullback.tracer.arguments import has_symbols, key_of, leaf_names, replace_leaves, skeleton
+from pullback.tracer.arguments import has_symbols, key_of, leaf_names, replace_leaves, skeleton, without_arrays
 from pullback.tracer.spec import TensorSpec
 
 
@@ -44,7 +44,7 @@ def test_key_of_a_value_is_stable_and_hashable(value: Any) -> None:
 
 def test_tensors_count_by_type() -> None:
     a, b = pb.constant([1.0, 2.0]), pb.constant([5.0, 6.0])
-    assert key(a) == key(b) == key(np.array([7, 8], np.float32)) == key(TensorSpec([2]))
+    assert key(a) == key(b) == without_arrays(key(np.array([7, 8], np.float32))) == key(TensorSpec([2]))
     assert key(a) != key(pb.constant([1.0]))
     assert key(a) != key(pb.constant([1, 2]))
 
