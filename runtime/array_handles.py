@@ -83,7 +83,7 @@ class ArrayHandles:
         """The dimensions in another order (reversed by default), as a view."""
         me: Any = self
         if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
-            axes = axes[0] or ()
+            axes = tuple(axes[0] or ())
         shape = me.type.shape
         rank = len(shape)
         perm = tuple(int(a) % rank for a in axes) if axes else tuple(range(rank))[::-1]
@@ -116,7 +116,7 @@ class ArrayHandles:
         if order not in ("C", "A", "K"):
             raise ValueError(f"reshape: order {order!r} is not available, arrays are in C order")
         if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)):
-            shape = shape[0] if isinstance(shape[0], (tuple, list)) else (shape[0],)
+            shape = tuple(shape[0]) if isinstance(shape[0], (tuple, list)) else (shape[0],)
         new = reshape(me._resolved(), shape)
         if copy or not new.type.shape:
             return me._as_array(new)

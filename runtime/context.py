@@ -83,9 +83,15 @@ class SlowMode:
 
 
 class Context(threading.local):
-    """The state of one thread. `recorders` are the tapes and accumulators that listen, innermost last."""
+    """The state of one thread.
+
+    Attributes:
+      recorders: the tapes and accumulators that listen, innermost last.
+      functions: how many functions of `pb.function` are being run eagerly, one inside of the other.
+    """
 
     trace: TraceProtocol | None = None
+    functions = 0
 
     def __init__(self) -> None:
         self.recorders: list[Recorder] = []
@@ -107,6 +113,21 @@ def tracing(trace: TraceProtocol | None) -> Iterator[None]:
     finally:
         slow_mode.leave()
         context.trace, context.recorders, context.names = saved
+
+
+@contextmanager
+def inside_eager_function() -> Iterator[None]:
+    """Runs the body of a function that would be compiled, were functions not run eagerly."""
+    context.functions += 1
+    try:
+        yield
+    finally:
+        context.functions -= 1
+
+
+def in_function() -> bool:
+    """Whether the Python that runs belongs to a `pb.function`, traced or run eagerly."""
+    return slow_mode.count > 0 and (context.trace is not None or context.functions > 0)
 
 
 @contextmanager

@@ -71,7 +71,8 @@ def write_slot_now(t: Any, slot: Slot, value: Any) -> bool:
         if axis not in axes:
             key.append(start)
             continue
-        end = start + size * stride  # type: ignore[operator]
+        assert start is not None
+        end = start + size * stride
         stop = None if isinstance(end, int) and end < 0 else end
         key.append(slice(start, stop, stride) if size != 0 else slice(0, 0))
     return _write_now(t, tuple(key), value)
@@ -136,10 +137,10 @@ def _accepts(t: Tensor, v: Any) -> bool:
         return True
     dtype = t._data.dtype
     if isinstance(v, (np.ndarray, np.generic)):
-        return v.dtype == dtype
+        return bool(v.dtype == dtype)
     if isinstance(v, bool):
-        return dtype.kind == "b"
-    return dtype.kind == "f" or (dtype.kind == "i" and isinstance(v, int))
+        return bool(dtype.kind == "b")
+    return bool(dtype.kind == "f" or (dtype.kind == "i" and isinstance(v, int)))
 
 
 def refuse_delete(t: Any) -> None:

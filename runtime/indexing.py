@@ -32,7 +32,7 @@ class Slot:
 
     Attributes:
       starts, sizes, strides: per dimension of the tensor; a start of None is the next of `dynamic`.
-      shape: without the dimensions of integers, with those of `newaxis`. axes: the dimension of each, None for new ones.
+      shape: without the dimensions of integers, with those of `newaxis`. axes: the dimension of each, or None.
     """
 
     starts: list[DimLike | None] = field(default_factory=list)

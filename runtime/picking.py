@@ -85,7 +85,7 @@ def _complete(key: Any, rank: int, t: Tensor) -> list[Any]:
         array = np.asarray(k) if isinstance(k, (list, range)) else k
         if isinstance(array, np.ndarray) and array.dtype == np.bool_:
             items += list(array.nonzero())
-        elif is_tensor(array) and array.dtype.is_bool:
+        elif is_tensor(array) and as_tensor(array).dtype.is_bool:
             known = as_tensor(array)._constant_value()
             if known is None:
                 fail(IndexMismatch, "a mask beside other indices must be known while tracing: use pb.where")
@@ -145,10 +145,10 @@ def _sum(
         part = cast(a, int64) * as_tensor(stride, int64)
         part = reshape(part, (*part.type.shape, *(1,) * behind)) if behind else part
         total = part if total is None else total + part
+    assert total is not None
     for i, (line, _) in enumerate(lines):
         if line is None:
             continue
         after = len(sizes) - 1 - i + (len(inner) if i < front else 0)
-        total = total + as_tensor(line.reshape(-1, *(1,) * after), int64)  # type: ignore[operator]
-    assert total is not None
+        total = total + as_tensor(line.reshape(-1, *(1,) * after), int64)
     return (total if total.type.shape == shape else broadcast_to(total, shape)), shape

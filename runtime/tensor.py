@@ -17,7 +17,7 @@ import numpy as np
 from ..ir.dtypes import _BY_NP as BY_NUMPY
 from ..ir.dtypes import DType, as_dtype
 from ..ir.types import TensorType
-from .context import context, slow_mode
+from .context import context, in_function, slow_mode
 from .location import at
 from .operators import Operators
 from .ref import Reference
@@ -116,7 +116,7 @@ class Tensor(Operators):
         return self._data
 
     def _usable(self) -> bool:
-        """Whether what was read before may be used again: not where arrays are written in place, out of tapes' sight."""
+        """Whether what was read before may be used again: not where arrays are written in place, unseen by tapes."""
         return bool(context.recorders)
 
     def _as_array(self, t: Tensor) -> Any:
@@ -125,6 +125,13 @@ class Tensor(Operators):
         return t
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        """Inside a function or a tape's block the handle gets a new value; elsewhere TensorFlow's rule holds."""
+        if type(self) is Tensor and not context.recorders and not in_function():
+            raise TypeError(
+                "'Tensor' object does not support item assignment outside of a pb.function or a GradientTape's block: "
+                "there a Tensor never changes, as in TensorFlow. Make a new one with pb.tensor_scatter_nd_update or "
+                f"pb.where, or write to a Variable: v[i].assign(x){at()}"
+            )
         handles.set_item(self, key, value)
 
     def __delitem__(self, key: Any) -> None:

@@ -48,7 +48,7 @@ def converted(value: Any, t: Any) -> Tensor:
     """The value in the dtype of what it is written to."""
     dtype: DType = t.dtype
     if not isinstance(t, NumpyMethods):
-        if isinstance(value, NumpyMethods) and value.dtype is not dtype:
+        if isinstance(value, Tensor) and isinstance(value, NumpyMethods) and value.dtype is not dtype:
             return cast(value, dtype)
         return as_tensor(value, dtype)
     if is_tensor(value):

@@ -51,7 +51,7 @@ class Slot:
     params: list[Value] = field(default_factory=list)
     final: Tensor | None = None
 
-    def at_start(self, trace: Trace) -> Tensor:
+    def at_start(self, trace: Trace) -> SymbolicTensor:
         """The value in the region opened last, of the kind that it comes in as."""
         t = SymbolicTensor(self.params[-1], trace, None)
         return array_of(t) if is_array(self.initial) else t
@@ -140,9 +140,13 @@ class LoopState:
             new = []
             for i, leaf in enumerate(leaves):
                 held = self.slots.get((name, i))
-                new.append(leaf if held is None else held.at_start(self.trace))
-                if held is not None and (name, i) in self.rebound and self._others_have(leaf):
-                    self.trace.share(new[-1], [leaf], name, "the trips of the loop")
+                if held is None:
+                    new.append(leaf)
+                    continue
+                here = held.at_start(self.trace)
+                new.append(here)
+                if (name, i) in self.rebound and self._others_have(leaf):
+                    self.trace.share(here, [leaf], name, "the trips of the loop")
             values[name] = structure.pack(new)
         self.variables.append(region.speculate())
         return values

@@ -17,6 +17,7 @@ from ..ir.opdef import get
 from ..runtime.context import context
 from ..runtime.dispatch import record
 from ..runtime.tensor import Tensor
+from .state import HandleState
 from .symbolic import SymbolicTensor
 from .trace import Trace
 
@@ -121,14 +122,14 @@ class Region(Frame):
     def _remind(self) -> None:
         """After a scratch region that is dropped: tapes saw its writes, and learn that the handles are as before."""
         for state in self.trace.states.values():
-            if state.is_handle and context.recorders:
+            if isinstance(state, HandleState) and context.recorders:
                 (known,) = tensors_of(self.trace, [state.current])
                 if known is not state.handle:
                     record(get("identity"), {}, (known,), (state.handle,))
 
     def _is_local(self, state: Any) -> bool:
         """Whether the state is a handle that was made in this region."""
-        return state.is_handle and self.trace.home_of(state.handle) is self.block
+        return isinstance(state, HandleState) and self.trace.home_of(state.handle) is self.block
 
     def keep(self) -> None:
         """Closes a scratch region as if there had been none."""

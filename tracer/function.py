@@ -28,7 +28,7 @@ from .explain import History
 from .input_signature import InputSignature
 from .lookup import fits, usable
 from .methods import MethodTable, unbound
-from .numpy_mode import mentions_numpy, trace_arrays
+from .numpy_mode import mentions_numpy, run_python, trace_arrays
 from .signature import Signature, name_of
 from .symbolic import SymbolicTensor
 
@@ -85,7 +85,7 @@ class Function(NativeCallable):
 
     # ------------------------------------------------------------ calling
     def _python(self, *args: Any, **kwargs: Any) -> Any:
-        return self.python_function(*args, **kwargs)
+        return run_python(self._traced, self._ir_name, args, kwargs)
 
     def _slow_call(self, *args: Any, **kwargs: Any) -> Any:
         if scopes.functions_run_eagerly():

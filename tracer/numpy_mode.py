@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..runtime.array import wrap_array
+from ..runtime.context import inside_eager_function
+from .arguments import is_leaf
 from .state import ArraysNeeded
+from .write_back import write_back
 
 if TYPE_CHECKING:
     from .concrete import ConcreteFunction
@@ -44,3 +48,38 @@ def trace_arrays(trace: Callable[[bool], ConcreteFunction], uses_numpy: bool) ->
             return trace(True), True
         except Exception:
             raise first from None
+
+
+def run_python(python: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Runs the (rewritten) Python as it stands, with arrays of ours for ndarrays, so that tapes follow what NumPy does.
+
+    What it writes to them, the caller's ndarrays get when it is over.
+    """
+    ours: dict[int, tuple[Any, Any]] = {}
+
+    def as_ours(x: Any) -> Any:
+        if type(x) is np.ndarray and is_leaf(x):
+            if id(x) not in ours:
+                ours[id(x)] = (x, wrap_array(x))
+            return ours[id(x)][1]
+        if type(x) in (list, tuple):
+            return type(x)(as_ours(v) for v in x) if any(map(_holds_array, x)) else x
+        if type(x) is dict:
+            return {k: as_ours(v) for k, v in x.items()} if any(map(_holds_array, x.values())) else x
+        return x
+
+    with inside_eager_function():
+        new = [as_ours(a) for a in args], {k: as_ours(v) for k, v in kwargs.items()}
+        starts = {k: a._data.copy() for k, (_, a) in ours.items()}
+        try:
+            return python(*new[0], **new[1])
+        finally:
+            for k, (x, a) in ours.items():
+                if a._data.tobytes() != starts[k].tobytes():
+                    write_back(name, "", x, a)
+
+
+def _holds_array(x: Any) -> bool:
+    if type(x) in (list, tuple):
+        return any(map(_holds_array, x))
+    return any(map(_holds_array, x.values())) if type(x) is dict else type(x) is np.ndarray
