@@ -208,6 +208,7 @@ class SymbolicArray(NumpyMethods, SymbolicTensor):
     """A tensor of a trace that behaves as a NumPy array; see `runtime.array`."""
 
     __slots__ = ()
+    trace = SymbolicTensor.trace  # not the method of ndarray: write np.trace(A)
 
 
 SymbolicTensor._array_class = SymbolicArray
