@@ -44,6 +44,18 @@ class DType:
         """The NumPy scalar type, as in TensorFlow."""
         return self.np.type
 
+    dtype = np  # where NumPy asks for a dtype (np.dtype, np.finfo, np.issubdtype), this is what it takes
+
+    @property
+    def type(self) -> Any:
+        """The NumPy scalar type, as `np.dtype` calls it."""
+        return self.np.type
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes per element, as `np.dtype` calls it."""
+        return self.size
+
     @property
     def as_datatype_enum(self) -> int:
         """TensorFlow's number of this type."""

@@ -125,7 +125,7 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
         from .ops_shape import broadcast_to, reshape
 
         t = as_tensor(value, want)
-        return broadcast_to(t, dims) if t.shape.num_elements() == 1 else reshape(t, dims)
+        return broadcast_to(t, dims) if t.type.size == 1 else reshape(t, dims)
     array = as_array(value, want)
     sizes = [int(d) for d in dims if d is not None]
     size = prod(sizes) if len(sizes) == len(dims) else -1

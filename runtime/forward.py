@@ -81,6 +81,10 @@ class ForwardAccumulator:
             if t is not None and out.dtype.is_differentiable:
                 self._tangents[id(out)] = (out, t)
 
+    def follows(self, t: Any) -> bool:
+        """Whether the tensor has a tangent."""
+        return id(t) in self._tangents
+
     def jvp(self, primals: Any, unconnected_gradients: UnconnectedGradients | str = UnconnectedGradients.NONE) -> Any:
         """The tangents of tensors computed in the block, in their structure; None (or zeros) for unconnected ones."""
         zero = UnconnectedGradients(unconnected_gradients) is UnconnectedGradients.ZERO

@@ -8,10 +8,13 @@ import warnings
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
 from ..ir.graph import Loc
 
 _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _OURS = tuple(_HOME + d + os.sep for d in ("ir", "codegen", "runtime", "tracer", "keras"))
+_NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
 _seen: dict[str, dict[Any, Any]] = {}
 _ROOT = {_HOME + "__init__.py", _HOME + "__main__.py"}
 
@@ -26,7 +29,7 @@ def user_location(depth: int = 1) -> Loc | None:
     frame: FrameType | None = sys._getframe(depth)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not is_ours(file) and not file.startswith("<frozen") and os.sep + "numpy" + os.sep not in file:
+        if not is_ours(file) and not file.startswith("<frozen") and not file.startswith(_NUMPY):
             return Loc(file, frame.f_lineno)
         frame = frame.f_back
     return None

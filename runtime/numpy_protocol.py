@@ -1,86 +1,214 @@
 """NumPy called with tensors: ufuncs and functions run as our ops, so that tapes and traces see them.
 
 `np.sin(t)`, `np.add(a, t)` and `a @ t` come here through `__array_ufunc__`, `np.mean(t)` and `np.concatenate([t, u])`
-through `__array_function__`. NumPy data beside a tensor takes the tensor's dtype, as with the operators. A function
-that has no op of ours gets arrays and gives arrays, which the tapes note, so that `explain` can name the line.
+through `__array_function__`; the methods and operators of Arrays come here too. What computes a function is in two
+tables, `UFUNCS` and `FUNCTIONS`, from NumPy's function object to ours. A function that is in neither cannot be recorded:
+inside a trace, or where a tape follows an Array, that is an error with the user's line. Otherwise NumPy computes it.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from .context import context, slow_mode
 from .convert import as_tensor, is_tensor
-from .location import at
+from .location import at, warn
 
-# NumPy's name -> the name in the public face; the rest is called the same.
-_RENAMED = {
-    "subtract": "subtract", "true_divide": "truediv", "divide": "truediv", "floor_divide": "floordiv",
-    "remainder": "mod",
-    "power": "pow", "float_power": "pow", "absolute": "abs", "fabs": "abs", "rint": "round", "arcsin": "asin",
-    "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "arctan2": "atan2",
-    "isnan": "is_nan", "isinf": "is_inf", "isfinite": "is_finite", "conjugate": "conj", "bitwise_and": "bitwise_and",
-    "invert": "invert", "fmax": "maximum", "fmin": "minimum",
-}  # fmt: skip
-_MATH = {
-    "sqrt", "exp", "log", "expm1", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "floor", "ceil", "trunc",
-}  # fmt: skip
-_SAME = _MATH | {
-    "add", "multiply", "negative", "square", "sign", "maximum", "minimum", "matmul", "reciprocal", "equal", "not_equal",
-    "less", "less_equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_xor", "logical_not",
-}  # fmt: skip
-_FLOAT_ONLY = _MATH | {"arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "arctan2", "rint"}
-_OPERATORS = {"bitwise_and": "and", "bitwise_or": "or", "bitwise_xor": "xor"}
-_REDUCTIONS = {"add": "reduce_sum", "multiply": "reduce_prod", "maximum": "reduce_max", "minimum": "reduce_min",
-               "logical_and": "reduce_all", "logical_or": "reduce_any"}  # fmt: skip
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}  # filled by `implements`
+_loaded: list[Any] = []
+_NOT_GIVEN = (None, np._NoValue)
 
 
+class NumpyNotSupported(TypeError):
+    """A NumPy function, or an argument of one, that pullback cannot record: see the text for what to write instead."""
+
+
+def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enters an implementation into `FUNCTIONS`. It has NumPy's signature, without `out`."""
+
+    def enter(implementation: Callable[..., Any]) -> Callable[..., Any]:
+        for f in functions:
+            FUNCTIONS[f] = implementation
+        return implementation
+
+    return enter
+
+
+def name_of(func: Any) -> str:
+    """`np.linalg.norm`."""
+    name = getattr(func, "__name__", str(func))
+    module = getattr(func, "__module__", None) or "numpy"
+    return ("np" + module[5:] if module.startswith("numpy") and "_core" not in module else "np") + "." + name
+
+
+# ---------------------------------------------------------------- functions
+def array_function(func: Any, args: Any, kwargs: Any) -> Any:
+    """A NumPy function with a tensor among its arguments."""
+    _load()
+    ours = FUNCTIONS.get(func)
+    if ours is None:
+        return _elsewhere(func, name_of(func), args, kwargs)
+    return run(func, ours, args, kwargs)
+
+
+def run(func: Any, ours: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Our implementation of a function, with `out=` and the kind of result that the arguments ask for."""
+    from .numpy_promote import under_rule_of
+
+    kwargs = dict(kwargs)
+    out = kwargs.pop("out", None)
+    try:
+        result = under_rule_of((args, kwargs), ours, *args, **kwargs)
+    except TypeError as e:
+        raise _better(e, func, ours, args, kwargs) from None
+    return result if out is None else write_out(name_of(func), out, result)
+
+
+def _better(error: TypeError, func: Any, ours: Any, args: Any, kwargs: Any) -> TypeError:
+    """The error, or a clearer one when the arguments are not those of our implementation."""
+    try:
+        inspect.signature(ours).bind(*args, **kwargs)
+    except TypeError as e:
+        return NumpyNotSupported(f"{name_of(func)}: {e}: pullback's {name_of(func)} does not have it{at()}")
+    return error
+
+
+def write_out(name: str, out: Any, result: Any) -> Any:
+    """`out=`: the result written into an array that exists."""
+    from .array import is_array
+
+    if isinstance(out, tuple):
+        if len(out) == 1:
+            return write_out(name, out[0], result)
+        return tuple(r if o is None else write_out(name, o, r) for o, r in zip(out, result, strict=True))
+    if is_array(out):
+        out[...] = result
+        return out
+    if is_tensor(out):
+        raise TypeError(f"{name}(..., out=t): a Tensor never changes; use the result instead{at()}")
+    out[...] = to_numpy(result)
+    return out
+
+
+# ---------------------------------------------------------------- ufuncs
 def array_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A ufunc with a tensor among its operands."""
-    name = ufunc.__name__
-    if kwargs.get("out") is not None and any(is_tensor(o) for o in kwargs["out"]):
-        raise TypeError(f"np.{name}(..., out=t): a Tensor never changes; use the result instead{at()}")
-    plain = not {k for k in kwargs if k not in ("axis", "keepdims", "out") or (k == "out" and kwargs[k] is not None)}
-    if method == "__call__" and not kwargs:
-        fn = _function_for(name)
-        if fn is not None:
-            return fn(*_promoted(name, inputs))
-    if method == "reduce" and name in _REDUCTIONS and plain:
-        fn = getattr(_public(), _REDUCTIONS[name])
-        return fn(inputs[0], axis=kwargs.get("axis", 0), keepdims=bool(kwargs.get("keepdims", False)))
-    return getattr(ufunc, method)(*[to_numpy(x) for x in inputs], **{k: to_numpy(v) for k, v in kwargs.items()})
+    """A ufunc, or one of its methods, with a tensor among its operands."""
+    from .numpy_promote import under_rule_of
+
+    _load()
+    out = kwargs.pop("out", None)
+    ours = _METHODS.get(method)
+    if ours is None or (method == "__call__" and ufunc not in _ufuncs()):
+        given = kwargs if out is None else {**kwargs, "out": out}
+        name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+        return _elsewhere(getattr(ufunc, method), name, inputs, given)
+    result = under_rule_of((inputs, kwargs), ours, ufunc, *inputs, **kwargs)
+    return result if out is None else write_out(f"np.{ufunc.__name__}", out, result)
 
 
-def _public() -> Any:
-    from . import public
+def _ufuncs() -> dict[Any, Callable[..., Any]]:
+    from .numpy_ufuncs import UFUNCS
 
-    return public
-
-
-def _function_for(name: str) -> Callable[..., Any] | None:
-    if name in _OPERATORS:
-        from .arithmetic import logic
-
-        return lambda x, y: logic(_OPERATORS[name], x, y)
-    if name == "matmul":
-        from .arithmetic import matmul_operator
-
-        return matmul_operator
-    if name in _SAME or name in _RENAMED:
-        return getattr(_public(), _RENAMED.get(name, name), None)
-    return None
+    return UFUNCS
 
 
-def _promoted(name: str, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Integers become float64 where NumPy's function has only float results."""
-    if name not in _FLOAT_ONLY:
-        return inputs
-    from .arithmetic import cast
+def call_ufunc(ufunc: Any, *xs: Any, where: Any = True, dtype: Any = None, **rest: Any) -> Any:
+    """The ufunc on operands of any kind; the result is not yet an Array."""
+    from .numpy_promote import for_loop
+    from .numpy_ufuncs import UFUNCS, in_dtype
 
-    ts = [as_tensor(x) if is_tensor(x) else x for x in inputs]
-    return tuple(cast(t, np.float64) if is_tensor(t) and (t.dtype.is_integer or t.dtype.is_bool) else t for t in ts)
+    extra = [k for k, v in rest.items() if k not in ("casting", "order", "subok")]
+    if extra:
+        raise NumpyNotSupported(f"np.{ufunc.__name__}: the argument {extra[0]!r} is not available on tensors{at()}")
+    try:
+        ts, kinds = for_loop(ufunc, xs, dtype)
+    except TypeError as e:
+        raise type(e)(f"np.{ufunc.__name__}: {e}{at()}") from None
+    result = UFUNCS[ufunc](*ts)
+    if ufunc.nout > 1:
+        return tuple(in_dtype(r, k) for r, k in zip(result, kinds, strict=True))
+    result = in_dtype(result, kinds[0])
+    return result if where is True else _masked(where, result)
+
+
+def _masked(where: Any, result: Any) -> Any:
+    """Zeros where the mask is False; NumPy leaves them undefined."""
+    return FUNCTIONS[np.where](where, result, result.dtype.np.type(0))
+
+
+def _reduced(ufunc: Any, a: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False, **rest: Any) -> Any:
+    from .numpy_reduce import UFUNC_REDUCTIONS
+
+    ours = UFUNC_REDUCTIONS.get(ufunc)
+    if ours is None:
+        raise NumpyNotSupported(f"np.{ufunc.__name__}.reduce is not available on tensors: write a loop{at()}")
+    given = {k: v for k, v in {"dtype": dtype, **rest}.items() if v not in _NOT_GIVEN}
+    return ours(a, axis=axis, keepdims=keepdims, **given)
+
+
+def _accumulated(ufunc: Any, a: Any, axis: Any = 0, dtype: Any = None) -> Any:
+    from .numpy_reduce import accumulate
+
+    return accumulate(ufunc, a, axis, dtype)
+
+
+def _outer(ufunc: Any, a: Any, b: Any, **kwargs: Any) -> Any:
+    from .numpy_promote import tensor
+    from .ops_shape import reshape
+
+    x, y = tensor(a), tensor(b)
+    if y.ndim:
+        x = reshape(x, (*x.type.shape, *(1,) * y.ndim))
+    return call_ufunc(ufunc, x, y, **kwargs)
+
+
+_METHODS: dict[str, Callable[..., Any]] = {
+    "__call__": call_ufunc, "reduce": _reduced, "accumulate": _accumulated, "outer": _outer,
+}  # fmt: skip
+
+
+# ---------------------------------------------------------------- what is not ours
+def _elsewhere(func: Callable[..., Any], name: str, args: Any, kwargs: Any) -> Any:
+    """A function that we do not have: by NumPy, where nobody follows the tensors; else an error."""
+    from .array import array_of, is_array
+    from .convert import make
+    from .numpy_promote import leaves
+
+    ts = [x for x in leaves((args, kwargs)) if is_tensor(x)]
+    instead = INSTEAD.get(name)
+    remedy = f"write {instead} instead" if instead else "write it with functions that are, or with a loop"
+    if slow_mode.count:
+        if context.trace is not None and any(as_tensor(t)._constant_value() is None for t in ts):
+            raise NumpyNotSupported(f"{name} is not available inside a compiled function: {remedy}{at()}")
+        followed = [t for t in ts if is_followed(t)]
+        if any(is_array(t) for t in followed):
+            raise NumpyNotSupported(f"{name} is not recorded, and a GradientTape follows its argument: {remedy}{at()}")
+        if followed:
+            warn(
+                f"{name} is computed by NumPy outside of the GradientTape, so that no gradient flows through it: "
+                f"{remedy}, or say pb.stop_gradient(t) if that is what you mean"
+            )
+    arrays = any(is_array(t) for t in ts)
+    result = func(*to_numpy(tuple(args)), **to_numpy(kwargs))
+    return array_of(make(result)) if arrays and isinstance(result, np.ndarray) else result
+
+
+INSTEAD = {
+    "np.add.at": "pb.tensor_scatter_nd_add(t, indices, updates)",
+    "np.bincount": "pb.math.bincount(x)",
+    "np.vectorize": "the function itself on arrays",
+    "np.frexp": "np.log2 and np.floor",
+    "np.unique": "pb.unique outside of the function",
+}
+
+
+def is_followed(t: Any) -> bool:
+    """Whether a tape of this thread has a gradient to lose."""
+    return any(getattr(r, "follows", lambda _: False)(t) for r in context.recorders)
 
 
 def to_numpy(x: Any) -> Any:
@@ -92,63 +220,9 @@ def to_numpy(x: Any) -> Any:
     return {k: to_numpy(v) for k, v in x.items()} if isinstance(x, dict) else x
 
 
-def _reduction(name: str) -> Callable[..., Any]:
-    def call(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
-        return getattr(_public(), name)(a, axis=axis, keepdims=bool(keepdims) if keepdims is not np._NoValue else False)
+def _load() -> None:
+    """The modules that fill the tables, which need Tensor and its ops."""
+    if not _loaded:
+        from . import numpy_functions
 
-    return call
-
-
-def _concatenate(arrays: Any, axis: Any = 0) -> Any:
-    p = _public()
-    return p.concat(list(arrays), axis) if axis is not None else p.concat([p.reshape(a, [-1]) for a in arrays], 0)
-
-
-def _dot(a: Any, b: Any) -> Any:
-    p = _public()
-    x, y = as_tensor(a) if is_tensor(a) else np.asarray(a), as_tensor(b) if is_tensor(b) else np.asarray(b)
-    if not x.ndim or not y.ndim:
-        return p.multiply(a, b)
-    return p.tensordot(a, b, [[x.ndim - 1], [max(y.ndim - 2, 0)]])
-
-
-def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
-    if x is None:
-        return tuple(to_numpy(_public().transpose(_public().where(condition))))
-    return _public().where(condition, x, y)
-
-
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "sum": _reduction("reduce_sum"), "mean": _reduction("reduce_mean"), "prod": _reduction("reduce_prod"),
-    "amax": _reduction("reduce_max"), "max": _reduction("reduce_max"), "amin": _reduction("reduce_min"),
-    "min": _reduction("reduce_min"), "any": _reduction("reduce_any"), "all": _reduction("reduce_all"),
-    "std": _reduction("reduce_std"), "var": _reduction("reduce_variance"),
-    "dot": _dot, "concatenate": _concatenate, "where": _where,
-    "stack": lambda arrays, axis=0: _public().stack(list(arrays), axis),
-    "reshape": lambda a, shape: _public().reshape(a, shape),
-    "transpose": lambda a, axes=None: _public().transpose(a, axes),
-    "expand_dims": lambda a, axis: _public().expand_dims(a, axis),
-    "squeeze": lambda a, axis=None: _public().squeeze(a, axis),
-    "broadcast_to": lambda array, shape: _public().broadcast_to(array, shape),
-    "zeros_like": lambda a: _public().zeros_like(a), "ones_like": lambda a: _public().ones_like(a),
-    "clip": lambda a, a_min, a_max: _public().clip_by_value(a, a_min, a_max),
-    "tensordot": lambda a, b, axes=2: _public().tensordot(a, b, axes),
-    "outer": lambda a, b: _public().reshape(a, [-1, 1]) * _public().reshape(b, [1, -1]),
-    "cumsum": lambda a, axis: _public().cumsum(a, axis),
-    "argmax": lambda a, axis: _public().argmax(a, axis), "argmin": lambda a, axis: _public().argmin(a, axis),
-    "flip": lambda m, axis: _public().reverse(m, axis), "roll": lambda a, shift, axis: _public().roll(a, shift, axis),
-    "tile": lambda A, reps: _public().tile(A, reps), "ndim": lambda a: a.ndim, "shape": lambda a: tuple(a.shape),
-    "real": lambda val: _public().real(val), "imag": lambda val: _public().imag(val),
-}  # fmt: skip
-
-
-def array_function(func: Any, args: Any, kwargs: Any) -> Any:
-    """A NumPy function with a tensor among its arguments."""
-    ours = _FUNCTIONS.get(func.__name__) if func.__module__ == "numpy" else None
-    if ours is not None:
-        try:
-            return ours(*args, **kwargs)
-        except TypeError as e:
-            if "argument" not in str(e):
-                raise
-    return func(*to_numpy(tuple(args)), **to_numpy(kwargs))
+        _loaded.append(numpy_functions)

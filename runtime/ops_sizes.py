@@ -60,6 +60,6 @@ def broadcast_dynamic_shape(shape_x: Any, shape_y: Any) -> Tensor:
 def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Tensor:
     """The tensor itself, checked. Raises InvalidArgumentError (also a ValueError) for an incompatible shape."""
     t = as_tensor(x)
-    if not t.shape.is_compatible_with(shape):
+    if not t.get_shape().is_compatible_with(shape):
         fail(ShapeMismatch, f"Shape of tensor x {t.shape} is not compatible with expected shape {TensorShape(shape)}")
     return t

@@ -145,6 +145,10 @@ class GradientTape:
             if unread:
                 cut.kept[id(t)] = t
 
+    def follows(self, t: Any) -> bool:
+        """Whether the tape has a derivative by what the tensor was made of."""
+        return id(t) in self._watched or (isinstance(t, Variable) and t._trainable and self._watch_accessed)
+
     def watch(self, tensor: Any) -> None:
         """Watches a tensor or variable, or each one of a nested structure.
 

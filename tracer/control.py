@@ -11,7 +11,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..runtime.location import at
+import numpy as np
+
+from ..runtime.location import at, warn
+from ..runtime.numpy_create import CREATION
 from ..runtime.ops_sizes import shape as shape_of
 from .control_branch import If, returned
 from .control_expr import and_, assert_, chain, give, join, keep, kept, not_, or_, other, then
@@ -42,10 +45,33 @@ def call(f: Any) -> Any:
     """What to call in place of `f`: the user's own functions rewritten, some builtins in a form that takes tensors."""
     kind = type(f)
     if kind is _Function:
-        return converted_function(f)
+        return _of_numpy(f) if f.__module__ == "numpy" else converted_function(f)
     if kind is _Builtin or kind is type:
-        return f if current_trace() is None else _BUILTINS.get(f, f)
-    return convert(f)
+        return f if current_trace() is None else _BUILTINS.get(f) or _of_numpy(f)
+    if kind is _NumpyFunction:
+        return _of_numpy(f)
+    return convert(f) if not isinstance(getattr(f, "__self__", None), _RANDOM) else _drawn(f)
+
+
+def _of_numpy(f: Any) -> Any:
+    """A NumPy function that makes an array, in the form that makes one of ours while a trace runs."""
+    return f if current_trace() is None else CREATION.get(f, f)
+
+
+def _drawn(f: Any) -> Any:
+    """A function of np.random: called once, while tracing."""
+    if current_trace() is None:
+        return f
+
+    def draw(*args: Any, **kwargs: Any) -> Any:
+        warn(
+            f"{f.__name__} of np.random is called once, while the function is traced: every call of the compiled "
+            "function sees the same numbers; write pb.random.normal, pb.random.uniform, ... for new ones on each call"
+        )
+        result = f(*args, **kwargs)
+        return CREATION[np.array](result) if isinstance(result, np.ndarray) else result
+
+    return draw
 
 
 def iterable(f: Any) -> Any:
@@ -117,6 +143,8 @@ def _number(name: str, python: Callable[..., Any], dtype: str) -> Callable[..., 
 
 _Function = type(entry)
 _Builtin = type(len)
+_NumpyFunction = type(np.linspace)
+_RANDOM = (np.random.RandomState, np.random.Generator)
 _BUILTINS: dict[Any, Callable[..., Any]] = {
     len: tensor_len,
     int: _number("int", int, "int32"),

@@ -92,6 +92,16 @@ add("pow", f32(positive(3)), f32(real(3)))
 add("pow", ints(3), ints(3, low=0, high=4))
 add("atan2", real(2, 3), positive(3))
 add("atan2", f32(real(2)), f32(real(2)))
+for unary in ("log2", "log10"):
+    add(unary, positive(2, 3))
+    add(unary, f32(np.array([0.25, 1.0, 8.0, 1000.0, 7.0])))
+add("exp2", real(2, 3))
+add("exp2", f32(np.array([-3.0, 0.0, 0.5, 10.0])))
+add("cbrt", positive(5) * np.array([-1.0, 1, 1, -1, 1]))
+add("cbrt", f32(np.array([-27.0, 8.0, 0.1])))
+for binary in ("hypot", "logaddexp", "logaddexp2"):
+    add(binary, real(2, 3), positive(3))
+    add(binary, f32(real(2)), f32(real(2)))
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     add(_name, real(2, 3), real(3))
     add(_name, ints(2, 3), ints(2, 3))

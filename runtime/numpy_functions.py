@@ -1,0 +1,7 @@
+"""Loads every module that enters implementations into `numpy_protocol.FUNCTIONS`."""
+
+from __future__ import annotations
+
+from . import numpy_create, numpy_linalg, numpy_more, numpy_reduce, numpy_shape, numpy_sort, numpy_ufuncs
+
+__all__ = ["numpy_create", "numpy_linalg", "numpy_more", "numpy_reduce", "numpy_shape", "numpy_sort", "numpy_ufuncs"]

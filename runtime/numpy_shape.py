@@ -1,0 +1,426 @@
+"""NumPy's functions on shapes: reshape, transpose, stack, split, flip, pad and their relatives, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..ir.dims import Dim
+from ..ir.dtypes import int64
+from ..ir.infer import broadcast as joined
+from ..ir.types import TensorType
+from .arithmetic import cast
+from .convert import static_value
+from .dispatch import call, with_line
+from .errors import OpError, fail
+from .location import at
+from .numpy_promote import promoted, rule, tensor
+from .numpy_protocol import NumpyNotSupported, implements
+from .numpy_ufuncs import op
+from .ops_shape import (
+    axis_argument,
+    broadcast_to,
+    concat,
+    known_sizes,
+    part,
+    shape_argument,
+)
+from .ops_shape import pad as pad_op
+from .ops_shape import repeat as repeat_op
+from .ops_shape import reshape as reshape_op
+from .ops_shape import reverse as reverse_op
+from .ops_shape import roll as roll_op
+from .ops_shape import stack as stack_op
+from .ops_shape import tile as tile_op
+from .ops_shape import transpose as transpose_op
+from .tensor import Tensor
+
+
+# ---------------------------------------------------------------- one array in another shape
+@implements(np.reshape)
+def reshape(a: Any, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None) -> Tensor:
+    """The same elements in another shape; order 'F' counts the first dimension fastest."""
+    t = tensor(a)
+    dims = shape_argument(newshape if shape is None else shape)
+    if order == "F" and t.ndim + len(dims) > 1:
+        return transpose_op(reshape_op(transpose_op(t), dims[::-1]))
+    return reshape_op(t, dims)
+
+
+@implements(np.ravel)
+def ravel(a: Any, order: str = "C") -> Tensor:
+    """All elements in a row."""
+    return reshape(a, (-1,), order)
+
+
+@implements(np.transpose, np.permute_dims)
+def transpose(a: Any, axes: Any = None) -> Tensor:
+    """The dimensions in another order, reversed by default."""
+    return transpose_op(tensor(a), axes)
+
+
+@implements(np.matrix_transpose, np.linalg.matrix_transpose)
+def matrix_transpose(x: Any) -> Tensor:
+    """The last two dimensions exchanged."""
+    return swapaxes(x, -1, -2)
+
+
+@implements(np.swapaxes)
+def swapaxes(a: Any, axis1: Any, axis2: Any) -> Tensor:
+    """Two dimensions exchanged."""
+    t = tensor(a)
+    order = list(range(t.ndim))
+    i, j = axis_argument(axis1, t.ndim, "axis1"), axis_argument(axis2, t.ndim, "axis2")
+    order[i], order[j] = j, i
+    return transpose_op(t, order)
+
+
+def _numbers(axis: Any, rank: int, what: str = "axis") -> list[int]:
+    found = static_value(axis, f"The argument `{what}`")
+    return [axis_argument(k, rank, what) for k in (found if isinstance(found, (list, tuple)) else [found])]
+
+
+@implements(np.moveaxis)
+def moveaxis(a: Any, source: Any, destination: Any) -> Tensor:
+    """Dimensions moved to other places; the others keep their order."""
+    t = tensor(a)
+    start, end = _numbers(source, t.ndim, "source"), _numbers(destination, t.ndim, "destination")
+    if len(start) != len(end):
+        fail(ValueError, "`source` and `destination` arguments must have the same number of elements")
+    order = [k for k in range(t.ndim) if k not in start]
+    for to, k in sorted(zip(end, start, strict=True)):
+        order.insert(to, k)
+    return transpose_op(t, order)
+
+
+@implements(np.rollaxis)
+def rollaxis(a: Any, axis: Any, start: Any = 0) -> Tensor:
+    """A dimension moved before another."""
+    t = tensor(a)
+    k = axis_argument(axis, t.ndim)
+    to = start + t.ndim if start < 0 else start
+    return moveaxis(t, k, to - 1 if k < to else to)
+
+
+@implements(np.expand_dims)
+def expand_dims(a: Any, axis: Any) -> Tensor:
+    """New dimensions of size 1."""
+    t = tensor(a)
+    axes = static_value(axis, "The argument `axis`")
+    axes = list(axes) if isinstance(axes, (list, tuple)) else [axes]
+    new = set(_numbers(axes, t.ndim + len(axes)))
+    old = iter(t.type.shape)
+    return reshape_op(t, [1 if k in new else next(old) for k in range(t.ndim + len(axes))])
+
+
+@implements(np.squeeze)
+def squeeze(a: Any, axis: Any = None) -> Tensor:
+    """Without dimensions of size 1."""
+    t = tensor(a)
+    dims = t.type.shape
+    drop = {k for k, d in enumerate(dims) if d == 1} if axis is None else set(_numbers(axis, t.ndim))
+    if any(dims[k] != 1 for k in drop):
+        fail(ValueError, "cannot select an axis to squeeze out which has size not equal to one")
+    return reshape_op(t, [d for k, d in enumerate(dims) if k not in drop])
+
+
+def _at_least(rank: int, place: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> Any:
+    def at_least(*arys: Any) -> Any:
+        ts = [tensor(a) for a in arys]
+        out = [t if t.ndim >= rank else reshape_op(t, place(t.type.shape)) for t in ts]
+        return out[0] if len(out) == 1 else tuple(out)
+
+    return at_least
+
+
+atleast_1d = implements(np.atleast_1d)(_at_least(1, lambda s: (1,)))
+atleast_2d = implements(np.atleast_2d)(_at_least(2, lambda s: (1,) * (2 - len(s)) + s))
+atleast_3d = implements(np.atleast_3d)(
+    _at_least(3, lambda s: (1, 1, 1) if not s else (1, *s, 1) if len(s) == 1 else (*s, 1))
+)
+
+
+@implements(np.broadcast_to)
+def broadcast(array: Any, shape: Any, subok: bool = False) -> Tensor:
+    """Repeated to a shape."""
+    return broadcast_to(tensor(array), shape)
+
+
+@implements(np.broadcast_arrays)
+def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Tensor, ...]:
+    """All in the shape that they broadcast to."""
+    ts = [tensor(a) for a in args]
+    shape = common_shape(*(t.type.shape for t in ts))
+    return tuple(broadcast_to(t, shape) for t in ts)
+
+
+def common_shape(*shapes: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The shape that shapes broadcast to."""
+    try:
+        return joined("broadcast", [TensorType(int64, s) for s in shapes])
+    except OpError as e:
+        raise with_line(e) from None
+
+
+# ---------------------------------------------------------------- several arrays
+def _list(arrays: Any) -> list[Any]:
+    return list(arrays) if isinstance(arrays, (list, tuple)) else list(tensor(arrays))
+
+
+def _same_kind(what: str, arrays: Any, dtype: Any) -> list[Tensor]:
+    items = _list(arrays)
+    if not items:
+        fail(ValueError, "need at least one array to concatenate")
+    if dtype is not None:
+        return [tensor(a, dtype) for a in items]
+    return promoted(what, *(items if rule.plain else [a if hasattr(a, "dtype") else tensor(a) for a in items]))
+
+
+@implements(np.concatenate)
+def concatenate(arrays: Any, /, axis: Any = 0, dtype: Any = None, casting: str = "same_kind") -> Tensor:
+    """One after another along an axis; flattened for None."""
+    ts = _same_kind("np.concatenate", arrays, dtype)
+    if axis is None:
+        ts, axis = [reshape_op(t, (-1,)) for t in ts], 0
+    if not ts[0].ndim:
+        fail(ValueError, "zero-dimensional arrays cannot be concatenated")
+    return concat(ts, axis)
+
+
+@implements(np.stack)
+def stack(arrays: Any, axis: Any = 0, *, dtype: Any = None, casting: str = "same_kind") -> Tensor:
+    """Along a new axis."""
+    return stack_op(_same_kind("np.stack", arrays, dtype), axis)
+
+
+@implements(np.vstack)
+def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Tensor:
+    """Rows one below another."""
+    return concatenate([atleast_2d(a) for a in _list(tup)], 0, dtype)
+
+
+@implements(np.hstack)
+def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Tensor:
+    """Beside each other."""
+    ts = [atleast_1d(a) for a in _list(tup)]
+    return concatenate(ts, 0 if ts and ts[0].ndim == 1 else 1, dtype)
+
+
+@implements(np.dstack)
+def dstack(tup: Any) -> Tensor:
+    """Along the third dimension."""
+    return concatenate([atleast_3d(a) for a in _list(tup)], 2)
+
+
+@implements(np.column_stack)
+def column_stack(tup: Any) -> Tensor:
+    """Vectors as columns."""
+    ts = [tensor(a) for a in _list(tup)]
+    return concatenate([t if t.ndim > 1 else reshape_op(t, (-1, 1)) for t in ts], 1)
+
+
+@implements(np.append)
+def append(arr: Any, values: Any, axis: Any = None) -> Tensor:
+    """One behind the other."""
+    return concatenate([arr if hasattr(arr, "dtype") else tensor(arr), tensor(values)], axis)
+
+
+@implements(np.block)
+def block(arrays: Any) -> Tensor:
+    """A matrix of blocks, given as nested lists."""
+
+    def depth(x: Any) -> int:
+        return 1 + max(map(depth, x)) if isinstance(x, list) else 0
+
+    levels = depth(arrays)
+
+    def join(x: Any, level: int) -> Tensor:
+        if isinstance(x, list):
+            return concatenate([join(v, level + 1) for v in x], level - levels)
+        t = tensor(x)
+        return t if t.ndim >= levels else reshape_op(t, (*(1,) * (levels - t.ndim), *t.type.shape))
+
+    return join(arrays, 0)
+
+
+def _cuts(n: Any, sections: Any, equal: bool) -> list[Any]:
+    """Where the parts begin and end."""
+    where = static_value(sections, "The argument `indices_or_sections`")
+    if isinstance(where, (list, tuple)):
+        ends = [slice(None, c).indices(n)[1] for c in where]
+        return [0, *ends, n]
+    if where <= 0:
+        fail(ValueError, "number sections must be larger than 0.")
+    small, more = divmod(n, where)
+    if equal and more:
+        fail(ValueError, "array split does not result in an equal division")
+    return [k * small + min(k, more) for k in range(where + 1)]
+
+
+def _split(name: str, equal: bool) -> Any:
+    def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Tensor]:
+        t = tensor(ary)
+        k = axis_argument(axis, t.ndim)
+        cuts = _cuts(known_sizes(t, name)[k], indices_or_sections, equal)
+        return [part(t, k, a, max(c - a, 0)) for a, c in pairwise(cuts)]
+
+    return split
+
+
+split = implements(np.split)(_split("np.split", True))
+array_split = implements(np.array_split)(_split("np.array_split", False))
+
+
+@implements(np.hsplit)
+def hsplit(ary: Any, indices_or_sections: Any) -> list[Tensor]:
+    """Parts beside each other."""
+    t = tensor(ary)
+    return split(t, indices_or_sections, 1 if t.ndim > 1 else 0)  # type: ignore[no-any-return]
+
+
+@implements(np.vsplit)
+def vsplit(ary: Any, indices_or_sections: Any) -> list[Tensor]:
+    """Parts one below another."""
+    return split(ary, indices_or_sections, 0)  # type: ignore[no-any-return]
+
+
+# ---------------------------------------------------------------- turned round, moved, repeated
+@implements(np.flip)
+def flip(m: Any, axis: Any = None) -> Tensor:
+    """The opposite order along axes."""
+    t = tensor(m)
+    return reverse_op(t, list(range(t.ndim)) if axis is None else _numbers(axis, t.ndim))
+
+
+@implements(np.fliplr)
+def fliplr(m: Any) -> Tensor:
+    """Columns in the opposite order."""
+    return flip(m, 1)
+
+
+@implements(np.flipud)
+def flipud(m: Any) -> Tensor:
+    """Rows in the opposite order."""
+    return flip(m, 0)
+
+
+@implements(np.rot90)
+def rot90(m: Any, k: Any = 1, axes: Any = (0, 1)) -> Tensor:
+    """Turned by k quarters in a plane."""
+    t = tensor(m)
+    i, j = _numbers(axes, t.ndim, "axes")
+    turns = static_value(k, "The argument `k`") % 4
+    if turns == 0:
+        return t
+    if turns == 2:
+        return flip(flip(t, i), j)
+    return swapaxes(flip(t, j), i, j) if turns == 1 else flip(swapaxes(t, i, j), j)
+
+
+@implements(np.roll)
+def roll(a: Any, shift: Any, axis: Any = None) -> Tensor:
+    """Shifted; what leaves at one end enters at the other."""
+    t = tensor(a)
+    if axis is None:
+        return reshape_op(roll_op(reshape_op(t, (-1,)), shift, 0), t.type.shape)
+    shifts, axes = static_value(shift, "The argument `shift`"), _numbers(axis, t.ndim)
+    if not isinstance(shifts, (list, tuple)):
+        shifts = [shifts] * len(axes)
+    return roll_op(t, list(shifts), axes * len(shifts) if len(axes) == 1 else axes)
+
+
+@implements(np.repeat)
+def repeat(a: Any, repeats: Any, axis: Any = None) -> Tensor:
+    """Each element several times."""
+    t = tensor(a)
+    if axis is None:
+        t, axis = reshape_op(t, (-1,)), 0
+    k, times = axis_argument(axis, t.ndim), static_value(repeats, "The argument `repeats`")
+    if isinstance(times, (list, tuple)):
+        return repeat_op(t, times, k)
+    dims = t.type.shape
+    wide = broadcast_to(reshape_op(t, (*dims[: k + 1], 1, *dims[k + 1 :])), (*dims[: k + 1], times, *dims[k + 1 :]))
+    return reshape_op(wide, (*dims[:k], dims[k] * times, *dims[k + 1 :]))
+
+
+@implements(np.tile)
+def tile(A: Any, reps: Any) -> Tensor:
+    """Repeated as a whole."""
+    t, times = tensor(A), shape_argument(reps, "reps")
+    rank = max(t.ndim, len(times))
+    wide = reshape_op(t, (*(1,) * (rank - t.ndim), *t.type.shape))
+    return tile_op(wide, (*(1,) * (rank - len(times)), *times))
+
+
+_MODES = {"reflect": "REFLECT", "symmetric": "SYMMETRIC"}
+
+
+@implements(np.pad)
+def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Tensor:
+    """Elements added at the ends: a constant, the edge, the other end (wrap), or a reflection."""
+    t = tensor(array)
+    rows = np.broadcast_to(np.asarray(static_value(pad_width, "The argument `pad_width`")), (t.ndim, 2)).tolist()
+    if mode == "constant":
+        value = kwargs.pop("constant_values", 0)
+        if np.ndim(value):
+            raise NumpyNotSupported(f"np.pad: constant_values must be one number here, got {value!r}{at()}")
+        return pad_op(t, rows, "CONSTANT", tensor(value, t.dtype)) if not kwargs else _no_pad(mode, kwargs)
+    if kwargs:
+        return _no_pad(mode, kwargs)
+    if mode in _MODES:
+        return pad_op(t, rows, _MODES[mode])
+    if mode not in ("edge", "wrap"):
+        return _no_pad(mode, kwargs)
+    for k, (low, high) in enumerate(rows):
+        n = known_sizes(t, "np.pad")[k]
+        places = np.arange(-low, n + high)
+        t = take(t, np.clip(places, 0, n - 1) if mode == "edge" else places % n, k)
+    return t
+
+
+def _no_pad(mode: Any, kwargs: Any) -> Any:
+    raise NumpyNotSupported(f"np.pad(mode={mode!r}{', ' if kwargs else ''}{', '.join(kwargs)}) is not available{at()}")
+
+
+# ---------------------------------------------------------------- elements by number
+def places_in(indices: Any, size: Any, mode: str = "raise") -> Tensor:
+    """Indices as int64, counted from the start."""
+    i = tensor(indices)
+    if not i.dtype.is_integer and i.type.size != 0:
+        fail(IndexError, f"indices must be integers, got {i.dtype.name}")
+    i = cast(i, int64)
+    n = tensor(size, np.int64) if not isinstance(size, Dim) else cast(tensor(size), int64)
+    if mode == "wrap":
+        return op("mod", i, n)  # type: ignore[no-any-return]
+    if mode == "clip":
+        return op("maximum", op("minimum", i, op("sub", n, tensor(1))), tensor(0))  # type: ignore[no-any-return]
+    return op("where", op("lt", i, tensor(0)), op("add", i, n), i)  # type: ignore[no-any-return]
+
+
+@implements(np.take)
+def take(a: Any, indices: Any, axis: Any = None, mode: str = "raise") -> Tensor:
+    """Elements by their numbers along an axis."""
+    t = tensor(a)
+    if axis is None:
+        t, axis = reshape_op(t, (-1,)), 0
+    k = axis_argument(axis, t.ndim)
+    return call("gather", t, places_in(indices, t.type.shape[k], mode), axis=k, batch_dims=0)  # type: ignore[no-any-return]
+
+
+@implements(np.take_along_axis)
+def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Tensor:
+    """Elements by numbers that differ from row to row, as argsort gives them."""
+    t, i = tensor(arr), tensor(indices)
+    if axis is None:
+        t, axis = reshape_op(t, (-1,)), 0
+    k = axis_argument(axis, t.ndim)
+    i = places_in(i, t.type.shape[k])
+    lead = common_shape(*((*x.type.shape[:k], 1, *x.type.shape[k + 1 :]) for x in (t, i)))
+    t = broadcast_to(t, (*lead[:k], t.type.shape[k], *lead[k + 1 :]))
+    i = broadcast_to(i, (*lead[:k], i.type.shape[k], *lead[k + 1 :]))
+    last = t.ndim - 1
+    y = call("gather", moveaxis(t, k, last), moveaxis(i, k, last), axis=last, batch_dims=last)
+    return moveaxis(y, last, k)
