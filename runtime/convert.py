@@ -113,13 +113,18 @@ def convert_to_tensor(
 def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Const") -> Tensor:
     """A Tensor of the value; `shape` reshapes it, or fills the shape with a single number.
 
+    Eagerly, outside of functions and tapes, `t[i] = v` is refused for it, as TensorFlow does for every Tensor.
+
     Raises:
       TypeError: the number of elements does not fit `shape`, or the value's kind the dtype.
       ValueError: ragged lists, None and foreign objects.
     """
     want = None if dtype is None else as_dtype(dtype)
     if shape is None:
-        return as_tensor(value, want)
+        t = as_tensor(value, want)
+        if type(t) is Tensor and t is not value and t._data.flags.owndata:
+            t._data.setflags(write=False)  # see Tensor.__setitem__
+        return t
     dims = tuple(TensorShape(shape).as_list())
     if isinstance(value, Tensor) or _holds_tensor(value):
         from .ops_shape import broadcast_to, reshape

@@ -125,12 +125,12 @@ class Tensor(Operators):
         return t
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """Inside a function or a tape's block the handle gets a new value; elsewhere TensorFlow's rule holds."""
-        if type(self) is Tensor and not context.recorders and not in_function():
+        """Gives the handle a new value. A constant stays what it is, as in TensorFlow, outside of functions and tapes."""
+        if type(self) is Tensor and not self._data.flags.writeable and not context.recorders and not in_function():
             raise TypeError(
-                "'Tensor' object does not support item assignment outside of a pb.function or a GradientTape's block: "
-                "there a Tensor never changes, as in TensorFlow. Make a new one with pb.tensor_scatter_nd_update or "
-                f"pb.where, or write to a Variable: v[i].assign(x){at()}"
+                "'Tensor' object does not support item assignment: this one was made by pb.constant, and a constant does "
+                "not change outside of a pb.function. Write to what was computed from it (y = x + 0; y[i] = ...), to a "
+                f"pb.Variable (v[i].assign(...)), or make a new one with pb.tensor_scatter_nd_update or pb.where{at()}"
             )
         handles.set_item(self, key, value)
 
