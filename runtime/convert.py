@@ -1,6 +1,6 @@
 """From anything to a Tensor: Python and NumPy data (see `arrays.py`), tensors inside lists, registered types.
 
-Tensors are never cast: that is `pb.cast`'s work.
+Tensors are never cast: that is `pb.cast`'s work. Arrays are, as NumPy's are.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..ir.dtypes import DType, as_dtype
-from .arrays import as_array
+from .arrays import as_array, compatible
 from .context import context, slow_mode
 from .errors import DtypeMismatch, fail
+from .numpy_methods import NumpyMethods
 from .tensor import Array, Tensor, as_storage
 from .tensor_shape import TensorShape
 
@@ -38,6 +39,8 @@ def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
     """
     if isinstance(value, Tensor):
         if dtype is not None and value.dtype is not dtype:
+            if isinstance(value, NumpyMethods) and compatible(dtype, value.dtype):
+                return _cast(value, dtype)
             fail(
                 DtypeMismatch,
                 f"Tensor conversion requested dtype {dtype.name} for a Tensor with dtype "
@@ -52,6 +55,13 @@ def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
     if convert is not None and not isinstance(value, type):
         return as_tensor(convert(), dtype)
     return make(as_array(value, dtype)) if not _holds_tensor(value) else _pack(value, dtype)
+
+
+def _cast(value: Tensor, dtype: DType) -> Tensor:
+    """An array in another dtype, as NumPy data is taken."""
+    from .arithmetic import cast
+
+    return cast(value, dtype)
 
 
 def _from_registered(value: Any, dtype: DType | None) -> Any:

@@ -17,6 +17,7 @@ from .context import context, slow_mode
 from .convert import as_tensor
 from .dispatch import apply, check, explain
 from .errors import DtypeMismatch, TypeMismatch, fail
+from .numpy_methods import NumpyMethods
 from .tensor import Tensor, wrap
 
 NONE: dict[str, Any] = {}
@@ -88,7 +89,7 @@ def operands(what: str, *xs: Any) -> list[Tensor]:
     Raises:
       DtypeMismatch: naming both dtypes and the cast to write.
     """
-    out: list[Any] = [x if isinstance(x, Tensor) else tensor_or_none(x) for x in xs]
+    out: list[Any] = [None if isinstance(x, NumpyMethods) else tensor_or_none(x) for x in xs]
     dtype = None
     for t in out:
         if t is None:
