@@ -17,6 +17,7 @@ from .context import context, slow_mode
 from .errors import DtypeMismatch, fail
 from .tensor import Array, Tensor, as_storage
 from .tensor_shape import TensorShape
+from .weak import Weak
 
 _registered: list[tuple[Any, Callable[..., Any]]] = []
 _priorities: list[int] = []
@@ -48,6 +49,8 @@ def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
         found = _from_registered(value, dtype)
         if found is not None:
             return as_tensor(found, dtype)
+    if isinstance(value, Weak):
+        return value.as_tensor(dtype)
     convert = getattr(value, "_as_tensor", None)
     if convert is not None and not isinstance(value, type):
         return as_tensor(convert(), dtype)

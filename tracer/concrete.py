@@ -37,7 +37,8 @@ class ConcreteFunction:
     Attributes:
       name: the name in the IR. ir: the IR function. variables, captured_inputs: what it takes from outside.
       assigned: the numbers (among variables) of those it assigns. scope: the enclosing trace it belongs to, if any.
-      line: the user's line of the call that it was made for. reason: why it was made.
+      line: the user's line of the call that it was made for. reason: why it was made. loops: what became of loops over
+        Python's numbers, as texts or things that print as such.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class ConcreteFunction:
         outside = [t.trace for t in self.captured if isinstance(t, SymbolicTensor)]
         self.scope = outside[0] if outside else None
         self.n_outputs = len(outputs)
+        self.loops = tuple(dict.fromkeys(trace.loops))
         self.line: Loc | None = None
         self.reason = ""
         self.full = CompiledOp(self.ir, None, self.n_outputs)
