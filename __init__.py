@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         no_op,
         scan,
         switch_case,
+        unroll,
         vectorized_map,
         while_loop,
     )
@@ -66,7 +67,8 @@ config.__dict__.update(
 
 _LAZY = (
     "ConcreteFunction", "Function", "TensorSpec", "autograph", "case", "cond", "control_dependencies", "foldl", "foldr",
-    "function", "gradients", "group", "map_fn", "no_op", "scan", "switch_case", "vectorized_map", "while_loop",
+    "function", "gradients", "group", "map_fn", "no_op", "scan", "switch_case", "unroll", "vectorized_map",
+    "while_loop",
 )  # fmt: skip
 
 
@@ -90,7 +92,7 @@ __all__ = [
     "ConcreteFunction", "Function", "TensorSpec", "__version__", "autodiff", "autograph", "bitwise", "case", "cond",
     "config", "contrib", "control_dependencies", "debugging", "dtypes", "errors", "executing_eagerly", "foldl", "foldr",
     "function", "functions_run_eagerly", "gradients", "group", "init_scope", "inside_function", "keras", "linalg",
-    "map_fn", "math", "nest", "nn", "no_op", "random", "run_functions_eagerly", "scan", "switch_case", "tfe",
+    "map_fn", "math", "nest", "nn", "no_op", "random", "run_functions_eagerly", "scan", "switch_case", "tfe", "unroll",
     "vectorized_map", "while_loop",
 ]  # fmt: skip
 __all__ += _runtime_names

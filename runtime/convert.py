@@ -18,6 +18,7 @@ from .errors import DtypeMismatch, fail
 from .numpy_methods import NumpyMethods
 from .tensor import Array, Tensor, as_storage
 from .tensor_shape import TensorShape
+from .weak import Weak
 
 _registered: list[tuple[Any, Callable[..., Any]]] = []
 _priorities: list[int] = []
@@ -51,6 +52,8 @@ def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
         found = _from_registered(value, dtype)
         if found is not None:
             return as_tensor(found, dtype)
+    if isinstance(value, Weak):
+        return value.as_tensor(dtype)
     convert = getattr(value, "_as_tensor", None)
     if convert is not None and not isinstance(value, type):
         return as_tensor(convert(), dtype)

@@ -20,6 +20,7 @@ from .convert import as_tensor, is_tensor
 from .dispatch import apply
 from .errors import IndexMismatch, fail
 from .tensor import Tensor, wrap
+from .weak import Weak
 
 newaxis = None
 _PLAIN = frozenset((int, slice, type(None), type(Ellipsis)))
@@ -153,6 +154,13 @@ def _slice(t: Tensor, slot: Slot, k: slice, dim: DimLike) -> None:
         slot.add(0, dim, 1)
         slot.show(axis, dim)
         return
+    if isinstance(k.start, Weak) or isinstance(k.stop, Weak):
+        known = [b.known() if isinstance(b, Weak) else b for b in (k.start, k.stop)]
+        if all(b is None or n is not None for b, n in zip((k.start, k.stop), known, strict=True)):
+            k = slice(known[0], known[1], k.step)
+        elif k.step in (None, 1):
+            _window(slot, k, dim)
+            return
     start, stop, step = (_bound(b, axis) for b in (k.start, k.stop, k.step))
     step = 1 if step is None else step
     if isinstance(step, Dim) or step == 0:
@@ -164,6 +172,18 @@ def _slice(t: Tensor, slot: Slot, k: slice, dim: DimLike) -> None:
         first, size = _symbolic_span(start, stop, step, dim)
     slot.add(first if size != 0 else 0, size, step)
     slot.show(axis, size)
+
+
+def _window(slot: Slot, k: slice, dim: DimLike) -> None:
+    """A slice between numbers that are not known, always of one length."""
+    number = k.start if isinstance(k.start, Weak) else k.stop
+    place, size = number.span(k.start, k.stop, dim)
+    if is_tensor(place):
+        slot.dynamic.append(place)
+    elif isinstance(place, Weak):
+        slot.dynamic.append(place.as_index(dim)[0])
+    slot.add(place if isinstance(place, int) else None, size, 1)
+    slot.shape.append(size)
 
 
 def _symbolic_span(start: Any, stop: Any, step: int, dim: DimLike) -> tuple[Any, DimLike]:
@@ -213,6 +233,11 @@ def _integer(k: Any) -> int:
 def _index(t: Tensor, slot: Slot, k: Any, dim: DimLike) -> None:
     axis = len(slot.starts)
     i: Any = k
+    if isinstance(k, Weak):
+        number, negative = k.as_index(dim)
+        slot.add(None, 1, 1)
+        slot.dynamic.append(_from_the_start(t, number, axis) if negative else number)
+        return
     if is_tensor(k):
         k = as_tensor(k)
         if not k.dtype.is_integer or k.ndim:

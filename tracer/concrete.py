@@ -44,7 +44,8 @@ class ConcreteFunction:
       assigned: the numbers (among variables) of those it assigns. scope: the enclosing trace it belongs to, if any.
       written: numbers of the tensors that the function writes to; their values are the outputs behind those returned.
       for_arrays: whether it serves arrays and Tensors alike.
-      line: the user's line of the call that it was made for. reason: why it was made.
+      line: the user's line of the call that it was made for. reason: why it was made. loops: what became of loops over
+        Python's numbers, as texts or things that print as such.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class ConcreteFunction:
         self.n_outputs = len(outputs)
         self.n_returned = structure.size
         self.pack = packer(structure, self.arrays)
+        self.loops = tuple(dict.fromkeys(trace.loops))
         self.line: Loc | None = None
         self.reason = ""
         self.full = CompiledOp(self.ir, None, self.n_outputs)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import builtins
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from types import BuiltinMethodType
 from typing import Any
 
 import numpy as np
@@ -19,11 +21,16 @@ from ..runtime.ops_sizes import shape as shape_of
 from .control_branch import If, returned
 from .control_expr import and_, assert_, chain, give, join, keep, kept, not_, or_, other, then
 from .control_iter import lazy
-from .control_loop import For, While
+from .control_loop import While
 from .control_region import current_trace, depth, frames, unwind
+from .control_roll import For
 from .control_state import NOT_RETURNED, UNDEFINED
+from .harmless import check_call, check_change, check_rebound
+from .number import Number
+from .number_numpy import BUILTINS, to_bool, to_float, to_int
 from .rewrite import convert, converted_function
 from .symbolic import SymbolicTensor
+from .trials import Unroll, trials
 
 locals = builtins.locals
 globals = builtins.globals
@@ -43,6 +50,8 @@ def here(local: Mapping[str, Any], module: Mapping[str, Any], names: Sequence[st
 
 def call(f: Any) -> Any:
     """What to call in place of `f`: the user's own functions rewritten, some builtins in a form that takes tensors."""
+    if trials.open:
+        check_call(f)
     kind = type(f)
     if kind is _Function:
         return _of_numpy(f) if f.__module__ == "numpy" else converted_function(f)
@@ -74,6 +83,34 @@ def _drawn(f: Any) -> Any:
     return draw
 
 
+def mutates(f: Any, private: bool) -> Any:
+    """As `call`, for a method that changes a container."""
+    if not trials.open or not isinstance(f, BuiltinMethodType) or not isinstance(f.__self__, (list, dict)):
+        return call(f)
+    check_change(f.__self__, private)
+    return f
+
+
+def changes(x: Any, private: bool) -> None:
+    """Before an attribute or an item of `x` is set."""
+    if trials.open:
+        check_change(x, private)
+
+
+def rebinds(name: str) -> None:
+    """Before a variable of a scope outside is set."""
+    if trials.open:
+        check_rebound(name, sys._getframe(1))
+
+
+def caught(to: int) -> None:
+    """At the head of an exception handler: closes what was left open; the end of a trial is not for user code."""
+    e = sys.exc_info()[1]
+    if isinstance(e, Unroll):
+        raise e
+    unwind(to)
+
+
 def iterable(f: Any) -> Any:
     """As `call`, for a call in the head of a loop."""
     return lazy(f) or call(f)
@@ -87,6 +124,7 @@ def entry(f: Callable[..., Any]) -> Callable[..., Any]:
 
     def run(*args: Any, **kwargs: Any) -> Any:
         start, frames.notes = depth(), {}
+        tried = len(trials.open)
         try:
             return new(*args, **kwargs)
         except NameError as e:
@@ -96,6 +134,7 @@ def entry(f: Callable[..., Any]) -> Callable[..., Any]:
             raise better from None
         finally:
             unwind(start)
+            del trials.open[tried:]
 
     return run
 
@@ -127,9 +166,11 @@ def tensor_len(x: Any) -> Any:
     return shape_of(x)[0]
 
 
-def _number(name: str, python: Callable[..., Any], dtype: str) -> Callable[..., Any]:
+def _number(name: str, python: Callable[..., Any], dtype: str, number: Callable[[Number], Any]) -> Callable[..., Any]:
     def convert_number(*args: Any, **kwargs: Any) -> Any:
         """The builtin; a tensor whose value is not known becomes a scalar tensor."""
+        if len(args) == 1 and not kwargs and isinstance(args[0], Number):
+            return number(args[0])
         if len(args) == 1 and not kwargs and isinstance(args[0], SymbolicTensor) and args[0]._known() is None:
             from ..runtime.arithmetic import cast
 
@@ -147,13 +188,13 @@ _NumpyFunction = type(np.linspace)
 _RANDOM = (np.random.RandomState, np.random.Generator)
 _BUILTINS: dict[Any, Callable[..., Any]] = {
     len: tensor_len,
-    int: _number("int", int, "int32"),
-    float: _number("float", float, "float32"),
-    bool: _number("bool", bool, "bool"),
-}
+    int: _number("int", int, "int32", to_int),
+    float: _number("float", float, "float32", to_float),
+    bool: _number("bool", bool, "bool", to_bool),
+} | BUILTINS
 
 __all__ = [
-    "NOT_RETURNED", "UNDEFINED", "For", "If", "While", "and_", "assert_", "call", "chain", "depth", "entry", "give",
-    "globals", "here", "iterable", "join", "keep", "kept", "locals", "not_", "or_", "other", "returned", "then",
-    "unwind",
+    "NOT_RETURNED", "UNDEFINED", "For", "If", "While", "and_", "assert_", "call", "caught", "chain", "changes", "depth",
+    "entry", "give", "globals", "here", "iterable", "join", "keep", "kept", "locals", "mutates", "not_", "or_", "other",
+    "rebinds", "returned", "then", "unwind",
 ]  # fmt: skip

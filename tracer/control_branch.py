@@ -38,6 +38,8 @@ from .control_state import (
     taken_apart,
 )
 from .control_test import condition
+from .number import Number, Owners, joined, kind_of, owners_of, range_of, storage, stored
+from .number_range import Range
 from .symbolic import SymbolicTensor
 from .trace import Trace
 
@@ -64,15 +66,29 @@ class Result:
         return array_of(t) if self.array else t
 
 
+class NumberResult(Result):
+    """As `Result`, for a Python number."""
+
+    def __init__(self, number: int, kind: type, range: Range | None, owners: Owners) -> None:
+        super().__init__(number)
+        self.kind, self.range, self.owners = kind, range, owners
+
+    def of(self, outs: Sequence[Tensor]) -> Any:
+        """The number."""
+        return Number(outs[self.number], self.kind, self.range, self.owners)
+
+
 class Merge:
     """Brings the state at the end of two branches together.
 
     Attributes:
       yields: per result of the op, the tensors that the two branches give. names: per result, the variable's name.
+      test: where a Python number decides, that number: then numbers that differ stay numbers.
     """
 
-    def __init__(self, regions: tuple[Region, Region]) -> None:
+    def __init__(self, regions: tuple[Region, Region], test: Number | None = None) -> None:
         self.regions = regions
+        self.test = test
         self.yields: list[tuple[Tensor, Tensor]] = []
         self.names: list[str] = []
         self.known: dict[tuple[int, int], int] = {}
@@ -114,6 +130,9 @@ class Merge:
         """One merged leaf."""
         if same(x, y):
             return x
+        kinds = kind_of(x), kind_of(y)
+        if self.test is not None and None not in kinds:
+            return self._number(name, x, y, joined(*kinds))
         ways = ("in the first branch", "in the second")
         tensors = isinstance(x, Tensor), isinstance(y, Tensor)
         advice = "both branches must give tensors of one dtype and shape (pb.cast, pb.reshape, pb.broadcast_to)"
@@ -134,6 +153,17 @@ class Merge:
         if a.type != b.type:
             bad_types(name, "this `if`", a, b, ways, advice)
         return self._result(name, a, b)
+
+    def _number(self, name: str, x: Any, y: Any, kind: type) -> Result:
+        a, b = range_of(x), range_of(y)
+        r = a.hull(b) if kind is int and a is not None and b is not None else None
+        sides = []
+        for region, value in zip(self.regions, (x, y), strict=True):
+            with region.again():
+                sides.append(stored(value, storage(kind, r)))
+        assert self.test is not None
+        made = self._result(name, sides[0], sides[1])
+        return NumberResult(made.number, kind, r, owners_of(x, y, self.test))
 
     def _result(self, name: str, x: Tensor, y: Tensor) -> Result:
         key = id(x), id(y)
@@ -232,6 +262,7 @@ class If:
 
     def __init__(self, test: Any, needed: Sequence[str], guard: str | None, places: Sequence[PlaceKey]) -> None:
         self.test = condition(test, fold=True)
+        self.number = test if isinstance(test, Number) else None
         self.load = False
         if not isinstance(self.test, bool):
             self.needed, self.guard, self.place_keys = needed, guard, places
@@ -271,7 +302,7 @@ class If:
         self.ends.append(dict(here) | snapshot(self.places))
         places = managed(self.places, self.start, *self.ends)
         names = [*self.needed, *(p.key for p in places)]
-        merge = Merge((self.first, self.second))
+        merge = Merge((self.first, self.second), self.number)
         merged = {n: merge.value(n, *(end.get(n, UNDEFINED) for end in self.ends)) for n in names}
         outs = make_if(self.test, (self.first, self.second), merge)
         self.values = {n: fill(v, outs) for n, v in merged.items()}
@@ -289,4 +320,3 @@ def returned(flag: Any, value: Any) -> Any:
         f"this function returns {describe(value)} on one way and nothing on another, and a tensor decides which: "
         f"give every way a `return` [{user_location()}]"
     )
-

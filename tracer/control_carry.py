@@ -139,17 +139,19 @@ class LoopState:
         for name, (structure, leaves) in self.parts.items():
             new = []
             for i, leaf in enumerate(leaves):
-                held = self.slots.get((name, i))
-                if held is None:
-                    new.append(leaf)
-                    continue
-                here = held.at_start(self.trace)
-                new.append(here)
-                if (name, i) in self.rebound and self._others_have(leaf):
-                    self.trace.share(here, [leaf], name, "the trips of the loop")
+                new.append(self.held((name, i), leaf, self.slots.get((name, i))))
             values[name] = structure.pack(new)
         self.variables.append(region.speculate())
         return values
+
+    def held(self, key: Key, leaf: Any, slot: Slot | None) -> Any:
+        """What a leaf is in the region that was opened last."""
+        if slot is None:
+            return leaf
+        here = slot.at_start(self.trace)
+        if key in self.rebound and self._others_have(leaf):
+            self.trace.share(here, [leaf], key[0], "the trips of the loop")
+        return here
 
     def _others_have(self, leaf: Any) -> bool:
         """Whether an array from before the loop is known by another name than those that change from trip to trip."""
@@ -188,6 +190,7 @@ class LoopState:
         structure, leaves = taken_apart(value)
         out = []
         for i, leaf in enumerate(leaves):
+            leaf = self.late_leaf(body, name, i, leaf)
             if is_flag(name):
                 with body.again():
                     leaf = converted(leaf, _BOOL)
@@ -199,6 +202,10 @@ class LoopState:
                 out.append(leaf)
         self.structures[name] = structure, out
 
+    def late_leaf(self, body: Region, name: str, i: int, leaf: Any) -> Any:
+        """A leaf of a variable that the body sets first: a tensor to be carried, or something else to keep."""
+        return leaf
+
     def _compare(self, body: Region, name: str, value: Any) -> bool:
         before, leaves = self.parts[name]
         after, ends = taken_apart(value)
@@ -208,15 +215,18 @@ class LoopState:
             bad_types(name, "this loop", start, value, WAYS, advice + "; collect values in a pb.TensorArray")
         again = False
         for i, (x, y) in enumerate(zip(leaves, ends, strict=True)):
-            slot = self.slots.get((name, i))
-            if slot is None:
-                again |= self._number(name, i, x, y)
-                continue
-            slot.final = self._final(body, name, slot.initial, y)
-            again |= self._widen(name, i, x, slot)
+            again |= self.leaf(body, name, i, x, y)
         return again
 
-    def _number(self, name: str, i: int, x: Any, y: Any) -> bool:
+    def leaf(self, body: Region, name: str, i: int, x: Any, y: Any) -> bool:
+        """Compares one leaf before the loop and at the end of the body; True when the body has to be traced again."""
+        slot = self.slots.get((name, i))
+        if slot is None:
+            return self.number(name, i, x, y)
+        slot.final = self._final(body, name, slot.initial, y)
+        return self._widen(name, i, x, slot)
+
+    def number(self, name: str, i: int, x: Any, y: Any) -> bool:
         """A leaf that is no tensor before the loop: whether it has to become one."""
         if same(x, y):
             return False
@@ -325,12 +335,12 @@ class LoopState:
         for name in self.names:
             if name in self.parts:
                 structure, leaves = self.parts[name]
-                new = [self._result((name, i), leaf, carried, outs) for i, leaf in enumerate(leaves)]
+                new = [self.outcome((name, i), leaf, carried, outs) for i, leaf in enumerate(leaves)]
                 values[name] = structure.pack(new)
             elif name in self.structures:
                 structure, leaves = self.structures[name]
                 new = [
-                    self.extras[name, i].result(outs[carried.slots[name, i]]) if isinstance(x, Result) else x
+                    self.outcome((name, i), x, carried, outs) if isinstance(x, Result) else x
                     for i, x in enumerate(leaves)
                 ]
                 values[name] = structure.pack(new)
@@ -338,8 +348,9 @@ class LoopState:
                 values[name] = self.start.get(name, UNDEFINED)
         return values
 
-    def _result(self, key: Key, leaf: Any, carried: Carried, outs: Sequence[Tensor]) -> Any:
-        slot = self.slots.get(key)
+    def outcome(self, key: Key, leaf: Any, carried: Carried, outs: Sequence[Tensor]) -> Any:
+        """A leaf after the loop."""
+        slot = self.slots.get(key) or self.extras.get(key)
         if key in carried.slots:
             return outs[carried.slots[key]] if slot is None else slot.result(outs[carried.slots[key]])
         return leaf if slot is None else slot.initial

@@ -18,6 +18,7 @@ from ..runtime.location import user_location
 from .control_branch import Merge, fill, make_if
 from .control_region import Frame, Region, current_trace, frames, pop, push
 from .control_test import condition, is_tensor
+from .number import Number, kind_of, owners_of
 from .symbolic import SymbolicTensor
 
 _SPECULATED = frozenset(("constant", "cast", "identity"))
@@ -35,6 +36,7 @@ class Pending(Frame):
 
     def __init__(self, kind: str, test: bool | SymbolicTensor, value: Any = None, kept: Any = None) -> None:
         self.kind, self.test, self.value, self.kept = kind, test, value, kept
+        self.number: Number | None = None  # the test, where it is a Python number
         self.given: list[Any] = []
         self.regions: list[Region] = []
 
@@ -69,6 +71,7 @@ def or_(x: Any) -> bool:
 def _first(kind: str, x: Any, kept: Any) -> bool:
     test = condition(x)
     p = Pending(kind, test, x, kept)
+    p.number = x if isinstance(x, Number) else None
     push(p)
     if isinstance(test, bool):
         return test is (kind == "and")
@@ -96,6 +99,7 @@ def chain(x: Any) -> bool:
 def then(test: Any) -> bool:
     """`... if test else ...`: whether the first value is evaluated."""
     p = Pending("if", condition(test, fold=True))
+    p.number = test if isinstance(test, Number) else None
     push(p)
     return p.test if isinstance(p.test, bool) else p.begin()
 
@@ -128,6 +132,8 @@ def assert_(test: Any) -> bool:
 
 def not_(x: Any) -> Any:
     """`not x`."""
+    if isinstance(x, Number):
+        return x.logical_not()
     if current_trace() is not None and is_tensor(x):
         c = condition(x)
         return (not c) if isinstance(c, bool) else logical_not(c)
@@ -148,9 +154,12 @@ def join(*parts: Any) -> Any:
         apply(get("assert"), [test, *data], {"message": text, "summarize": 3})
         return True
     if p.kind == "if":
-        return _merged(test, (p.regions[0], p.regions[1]), p.given[0], p.given[1])
+        return _merged(test, (p.regions[0], p.regions[1]), p.given[0], p.given[1], p.number)
     if p.kind == "and" and _is_scalar_bool(p.given[0]):
         return and_values(test, p.regions[0], p.given[0])
+    if p.kind == "and" and p.number is not None and kind_of(p.given[0]) is bool:
+        second: Any = p.given[0].tensor if isinstance(p.given[0], Number) else p.given[0]
+        return Number(and_values(test, p.regions[0], second), bool, None, owners_of(p.number, p.given[0]))
     return _short_circuit(p, test)
 
 
@@ -159,17 +168,19 @@ def _short_circuit(p: Pending, test: SymbolicTensor) -> Any:
     empty = Region(test.trace).open()
     empty.close()
     first = test if _is_scalar_bool(value) or isinstance(value, bool) else p.value
+    if p.number is not None and kind_of(value) is not None:
+        first = p.number
     if p.kind == "and":
-        return _merged(test, (region, empty), value, first)
-    return _merged(test, (empty, region), first, value)
+        return _merged(test, (region, empty), value, first, p.number)
+    return _merged(test, (empty, region), first, value, p.number)
 
 
 def _is_scalar_bool(x: Any) -> bool:
     return isinstance(x, SymbolicTensor) and x.dtype.is_bool and not x.type.shape
 
 
-def _merged(test: SymbolicTensor, regions: tuple[Region, Region], x: Any, y: Any) -> Any:
-    merge = Merge(regions)
+def _merged(test: SymbolicTensor, regions: tuple[Region, Region], x: Any, y: Any, number: Number | None = None) -> Any:
+    merge = Merge(regions, number)
     value = merge.value("the value of the expression", x, y)
     return fill(value, make_if(test, regions, merge))
 

@@ -23,6 +23,7 @@ from ..runtime.ops_sizes import shape as shape_of
 from ..runtime.tensor import Tensor
 from .control_region import current_trace
 from .control_test import is_tensor
+from .number import Number
 
 
 class Counted:
@@ -78,6 +79,79 @@ class Range(Counted):
         return cast(index, self.wanted)
 
 
+class Trips(Counted):
+    """Items that Python numbers: a loop over them may be unrolled where `count` is an int.
+
+    `item` takes a `Number`, or the int for which it stands.
+    """
+
+    def range(self) -> tuple[Any, Any, Any]:
+        """Start, stop and step of the numbers that `item` takes."""
+        return 0, self.count, 1
+
+    def rest(self) -> Trips:
+        """All items but the first."""
+        return Trips(self.count - 1, lambda k: self.item(k + 1))
+
+    def __iter__(self) -> Iterator[Any]:
+        start, stop, step = self.range()
+        return iter([self.item(k) for k in builtins.range(start, stop, step)])
+
+
+class TripRange(Trips):
+    """`range` of ints and `Number`s."""
+
+    def __init__(self, start: Any, stop: Any, step: Any) -> None:
+        self.start, self.stop, self.step = start, stop, step
+        self.item = lambda k: k
+
+    @property
+    def count(self) -> Any:
+        """How many; None where that is not known."""
+        bounds = self.range()
+        return len(builtins.range(*bounds)) if all(type(b) is int for b in bounds) else None
+
+    def range(self) -> tuple[Any, Any, Any]:
+        """The range's own."""
+        return self.start, self.stop, self.step
+
+    def rest(self) -> Trips:
+        """All items but the first."""
+        return TripRange(self.start + self.step, self.stop, self.step)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(builtins.range(self.start, self.stop, self.step))
+
+
+def trips(x: Any) -> Trips | None:
+    """The description of a range (or what `enumerate`, `zip`, `reversed` made of one), None for anything else."""
+    if isinstance(x, builtins.range):
+        return TripRange(x.start, x.stop, x.step)
+    return x if isinstance(x, Trips) else None
+
+
+class Unrolled:
+    """What `pb.unroll` gives."""
+
+    def __init__(self, iterable: Any) -> None:
+        self.iterable = iterable
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.iterable)
+
+    def __len__(self) -> int:
+        return len(self.iterable)
+
+
+def unroll(iterable: Any) -> Unrolled:
+    """In the head of a loop, `for i in pb.unroll(range(3))`: the compiled function has the body once for each item.
+
+    Loops over Python ranges become loops of the machine code by themselves where they can; this is for short ones
+    that shall not, or whose body is to see `i` as a number.
+    """
+    return Unrolled(iterable)
+
+
 def rows(t: Any) -> Counted:
     """The slices of a tensor along its first axis. Raises TypeError for a scalar."""
     x = as_tensor(t)
@@ -91,6 +165,8 @@ def rows(t: Any) -> Counted:
 
 def python_range(*args: Any) -> Any:
     """`range`, also of tensors."""
+    if any(isinstance(a, Number) for a in args) and not any(is_tensor(a) for a in args):
+        return TripRange(*((0, args[0], 1) if len(args) == 1 else (*args, 1)[:3]))
     if not any(is_tensor(a) for a in args):
         return builtins.range(*args)
     return _range([*args] if len(args) > 1 else [0, *args], None)
@@ -147,6 +223,10 @@ def counted(x: Any) -> Counted | None:
 
 def lazy_enumerate(iterable: Any, start: Any = 0) -> Any:
     """`enumerate`, also of tensors."""
+    steps = trips(iterable)
+    if steps is not None and steps.count is not None:
+        first, _, step = steps.range()
+        return Trips(steps.count, lambda k: (k + start, steps.item(first + k * step)))
     inner = counted(iterable)
     if inner is None:
         return builtins.enumerate(iterable, start)
@@ -156,6 +236,9 @@ def lazy_enumerate(iterable: Any, start: Any = 0) -> Any:
 
 def lazy_zip(*iterables: Any, strict: bool = False) -> Any:
     """`zip`, also of tensors. A Python iterable beside a tensor of known length is paired while tracing."""
+    mixed = _zip_of_trips(iterables, strict)
+    if mixed is not None:
+        return mixed
     inner = [counted(x) for x in iterables]
     if not any(c is not None for c in inner):
         return builtins.zip(*iterables, strict=strict)
@@ -176,8 +259,32 @@ def lazy_zip(*iterables: Any, strict: bool = False) -> Any:
     return Counted(n, lambda k: tuple(c.item(cast(k, c.dtype)) for c in parts), dtype)
 
 
+def _zip_of_trips(iterables: Sequence[Any], strict: bool) -> Trips | None:
+    """`zip` of ranges, and of tensors of known length with at least one range."""
+    parts: list[Any] = [trips(x) or counted(x) for x in iterables]
+    if not any(isinstance(p, Trips) for p in parts) or any(p is None for p in parts):
+        return None
+    counts = [p.count for p in parts]
+    if not all(isinstance(c, int) for c in counts) or (strict and len(set(counts)) > 1):
+        return None
+
+    def item(k: Any) -> Any:
+        return tuple(_item_of(p, k) for p in parts)
+
+    return Trips(min(counts), item)
+
+
+def _item_of(part: Counted, k: Any) -> Any:
+    if not isinstance(part, Trips):
+        return part.item(k if not isinstance(part, Range) else as_tensor(k, part.dtype))
+    start, _, step = part.range()
+    return part.item(start + k * step)
+
+
 def lazy_reversed(x: Any) -> Any:
     """`reversed`, also of tensors."""
+    if isinstance(x, builtins.range):
+        return x[::-1]
     inner = counted(x)
     if inner is None:
         return builtins.reversed(x)

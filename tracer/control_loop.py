@@ -21,9 +21,11 @@ from .control_branch import emit_region_op
 from .control_carry import Carried, LoopState
 from .control_expr import and_values
 from .control_iter import Counted, counted
+from .control_numbers import NumberState
 from .control_region import Region, current_trace
 from .control_state import UNDEFINED, PlaceKey, Values, find_places, managed, restore, snapshot
 from .control_test import condition
+from .number import Number
 from .symbolic import SymbolicTensor
 from .trace import Trace
 
@@ -43,6 +45,7 @@ class Driver:
         self.load = False
         self.values: Values = {}
         self.attempts = 0
+        self.failures: tuple[type[BaseException], ...] = ()  # what the rewritten body hands to `failed`
 
     def get(self, name: str) -> Any:
         """The value that a variable shall have now."""
@@ -58,12 +61,15 @@ class Driver:
         """Begins to trace the body (again)."""
         self.attempts += 1
         if self.attempts == 1:
-            keys = [p.key for p in self.places]
-            self.state = LoopState(self.trace, [*self.head, *keys], [*self.after, *keys], self.flag, self.start)
+            self.state = self.new_state([p.key for p in self.places])
         elif self.attempts > MAX_ATTEMPTS:
             raise TypeError(f"the types of this loop's variables keep changing from trip to trip{at()}")
         restore(self.places, self.start)
         self.state.begin()
+
+    def new_state(self, places: Sequence[str]) -> LoopState:
+        """What is carried, at the first attempt."""
+        return LoopState(self.trace, [*self.head, *places], [*self.after, *places], self.flag, self.start)
 
     def enter(self, region: Region) -> None:
         """Opens a region of the loop and sets what the variables are in it."""
@@ -146,7 +152,10 @@ class For(Driver):
             yield items.at_index(SymbolicTensor(index, self.trace, None, user_location()))
             if self.accept(body, self.after_body):
                 break
-        carried = self.state.finish(body)
+        self.complete(bounds, body, index, self.state.finish(body))
+
+    def complete(self, bounds: Sequence[Tensor], body: Region, index: Value, carried: Carried) -> None:
+        """Emits the loop."""
         if self.stop_slot(carried) is None:
             outs = self._as_for(bounds, body, index, carried)
         else:
@@ -198,12 +207,18 @@ class While(Driver):
     `phase` says what the next call is about: "python" (a trip controlled by Python), "condition", "body", "over".
     """
 
-    def __init__(
-        self, head: Sequence[str], after: Sequence[str], flag: str | None, places: Sequence[PlaceKey]
-    ) -> None:
+    def __init__(self, head: Sequence[str], after: Sequence[str], flag: str | None, places: Sequence[PlaceKey]) -> None:
         super().__init__(head, after, flag, places)
         self.phase = "python"
         self.scratch: Region | None = None
+        self.number: Number | None = None  # what decided first, where that is a number of Python's
+
+    def new_state(self, places: Sequence[str]) -> LoopState:
+        """As in the base; where Python's numbers decide, they stay numbers."""
+        if self.number is None:
+            return super().new_state(places)
+        names = [[*self.head, *places], [*self.after, *places]]
+        return NumberState.of_while(self.number.owners, self.trace, *names, self.flag, self.start)
 
     # ------------------------------------------------------------ called by the rewritten code
     def loop(self, here: Mapping[str, Any]) -> bool:
@@ -239,7 +254,8 @@ class While(Driver):
     def _python_trip(self, here: Mapping[str, Any]) -> bool:
         if self.flag is not None:
             flag = here.get(self.flag)
-            if isinstance(flag, Tensor):
+            if isinstance(flag, Tensor | Number):
+                self.number = flag if isinstance(flag, Number) else None
                 return self._symbolic()
             if flag is True:
                 self._keep()
@@ -259,6 +275,7 @@ class While(Driver):
     def _python_test(self, value: Any) -> bool:
         decided = condition(value)
         if not isinstance(decided, bool):
+            self.number = value if isinstance(value, Number) else None
             self._discard()
             self._begin_condition()
             return False

@@ -20,6 +20,7 @@ from ..runtime.arrays import as_array
 from ..runtime.convert import as_tensor
 from ..runtime.location import at
 from ..runtime.tensor import Tensor
+from .number import Number
 from .structure import Structure, flatten
 
 Values = dict[str, Any]
@@ -52,7 +53,7 @@ def taken_apart(value: Any) -> tuple[Structure, list[Any]]:
 
 def is_number(x: Any) -> bool:
     """Whether a leaf is a Python or NumPy number or array, which can become a tensor."""
-    return isinstance(x, (bool, int, float, complex, np.generic, np.ndarray))
+    return isinstance(x, (bool, int, float, complex, np.generic, np.ndarray, Number))
 
 
 def same(x: Any, y: Any) -> bool:
@@ -84,6 +85,8 @@ def common_dtype(x: Any, y: Any) -> DType | None:
 
 def as_array_dtype(x: Any) -> DType:
     """The dtype that a number takes as a tensor."""
+    if isinstance(x, Number):
+        x = x.kind(0)
     return dtypes.as_dtype(as_array(x).dtype)
 
 
@@ -92,6 +95,8 @@ def fits(x: Any, dtype: DType) -> bool:
     if isinstance(x, Tensor):
         return x.dtype is dtype
     found = as_array_dtype(x)
+    if isinstance(x, Number):
+        x = x.kind(0)
     if isinstance(x, (np.ndarray, np.generic, bool)):
         return found is dtype
     if dtype.is_floating or dtype.is_complex:
@@ -110,6 +115,10 @@ def describe(x: Any) -> str:
         return f"a tensor {x.type}"
     if x is UNDEFINED:
         return "undefined"
+    if isinstance(x, Number):
+        return f"a Python {x.kind.__name__} that a loop changes"
+    if any(isinstance(leaf, Number) for leaf in taken_apart(x)[1]):
+        return f"a {type(x).__name__} with a number that a loop changes"
     return f"{x!r} of type {type(x).__name__}" if x is not None else "None"
 
 

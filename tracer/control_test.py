@@ -12,6 +12,7 @@ from ..runtime.convert import as_tensor
 from ..runtime.location import at
 from ..runtime.tensor import Tensor
 from .control_region import current_trace
+from .number import Number
 from .symbolic import SymbolicTensor
 
 
@@ -30,6 +31,8 @@ def condition(x: Any, fold: bool = False) -> bool | SymbolicTensor:
       ValueError: for a tensor of more than one element. Whatever the truth of a Python object raises.
     """
     trace = current_trace()
+    if isinstance(x, Number):
+        x = x.truth()
     if trace is None or not is_tensor(x):
         return bool(x)
     t = as_tensor(x)

@@ -17,11 +17,12 @@ MAX_KEPT = 200
 
 @dataclass(slots=True)
 class TraceRecord:
-    """One trace: the line of the call, a text for each argument, the reason."""
+    """One trace: the line of the call, a text for each argument, the reason, what became of Python's loops."""
 
     line: Loc | None
     arguments: dict[str, str]
     reason: str = ""
+    loops: Sequence[Any] = ()
 
 
 @dataclass(slots=True)
@@ -65,6 +66,7 @@ class History:
             given = ", ".join(f"{k}={v}" for k, v in r.arguments.items())
             lines.append(f"  {first + i}. {r.line or '<unknown line>'}  ({given})")
             lines.append(f"     {r.reason}")
+            lines += [f"     {note}" for note in r.loops]
         return "\n".join(lines)
 
 

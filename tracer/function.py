@@ -145,6 +145,7 @@ class Function(NativeCallable):
         self._may_create = False
         record = self._history.add(line, values, self._signature.names, generalised)
         concrete.line, concrete.reason = line, record.reason
+        record.loops = concrete.loops
         self._concretes.append(concrete)
         if concrete.is_symbolic and concrete.scope is None:
             self._general.setdefault(bones, []).append(concrete)
@@ -270,7 +271,7 @@ class Function(NativeCallable):
         return "\n".join(c.pretty_printed_signature(verbose) for c in self._concretes)
 
     def explain(self) -> str:
-        """Each trace: when, with which arguments, and why it was needed."""
+        """Each trace: when, with which arguments, why it was needed; which loops were unrolled, and why."""
         return self._history.text()
 
     def inspect(

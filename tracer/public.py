@@ -11,6 +11,7 @@ from ..runtime.convert import as_tensor, is_tensor
 from ..runtime.nest import flatten
 from .concrete import ConcreteFunction
 from .control_api import case, cond, foldl, foldr, map_fn, scan, switch_case, vectorized_map, while_loop
+from .control_iter import unroll
 from .function import Function, function
 from .gradients import gradients
 from .rewrite import convert, do_not_convert
@@ -65,6 +66,7 @@ __all__ = [
     "no_op",
     "scan",
     "switch_case",
+    "unroll",
     "vectorized_map",
     "while_loop",
 ]

@@ -27,13 +27,15 @@ from .rewrite_names import (
     Liveness,
     Names,
     declared_global,
+    declared_nonlocal,
     escaping,
     inside,
+    made_here,
     peeks,
     rebound_outside,
     stores,
 )
-from .rewrite_places import Places, places
+from .rewrite_places import MUTATORS, Places, chain, places
 
 FRAME_BOUND = frozenset(("super", "locals", "globals", "vars", "dir", "eval", "exec", "__import__"))
 LAZY_ITERABLES = frozenset(("enumerate", "zip", "reversed"))
@@ -74,6 +76,8 @@ class Emitter(Mangler):
         super().__init__(owner)
         self.count = 0
         self.shared: Names = frozenset()
+        self.outer: Names = frozenset()
+        self.private: Names = frozenset()
 
     # ------------------------------------------------------------ functions
     def function(self, node: ast.FunctionDef) -> ast.FunctionDef:
@@ -82,6 +86,8 @@ class Emitter(Mangler):
         body = jumps.function(node)
         self.jumps = jumps
         self.globals = declared_global(body)
+        self.outer = self.globals | declared_nonlocal(body)
+        self.private = made_here(body, node.args) - self.outer
         shared = rebound_outside(body)
         self.shared = shared
         everything = stores(*body) | shared if peeks(body) else frozenset()
@@ -112,8 +118,27 @@ class Emitter(Mangler):
         """Rewritten statements."""
         out: list[ast.stmt] = []
         for s in body:
+            out += self._announced(s)
             new = self.visit(s)
             out += new if isinstance(new, list) else [new]
+        return out
+
+    def _announced(self, s: ast.stmt) -> list[ast.stmt]:
+        """Before a statement that changes objects or variables of outer scopes: calls that say so."""
+        if not isinstance(s, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Delete)):
+            return []
+        out: list[ast.stmt] = []
+        for name in sorted(stores(s) & self.outer):
+            out += parse(f"ag__.rebinds({self.mangled(name)!r})", s)
+        for node in inside(s):
+            if isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
+                base: ast.expr = node.value
+                while isinstance(node, ast.Subscript) and isinstance(base, ast.Subscript):
+                    base = base.value
+                path = chain(base)
+                text = "None" if path is None else ".".join(self.mangled(n) for n in path)
+                private = path is not None and path[0] in self.private
+                out += parse(f"ag__.changes({text}, {private})", s)
         return out
 
     # ------------------------------------------------------------ names
@@ -178,7 +203,9 @@ class Emitter(Mangler):
         text = (
             f"{d} = ag__.For(AG_ITER, {self._tuple(assigned & head)}, {self._tuple(assigned & after)}, "
             f"{stop!r}, {self._places(changed)}, {here})\n"
-            f"for {item} in {d}:\n{self._load(d, assigned)} AG_BODY\n if {d}.end({here}): break\n"
+            f"for {item} in {d}:\n try:\n{self._load(d, assigned, 2)}  AG_BODY\n"
+            f" except {d}.failures:\n  if {d}.failed(): continue\n  raise\n"
+            f" if {d}.end({here}): break\n"
             f"if {d}.load:\n{self._load(d, assigned)} pass\n"
         )
         return self._fill(text, node, AG_ITER=self.iterable(node.iter), AG_BODY=self.block(body))
@@ -197,9 +224,12 @@ class Emitter(Mangler):
         outside = (assigned & self.globals) | (frozenset(path[0] for _, path in changed) - self.bound)
         return f"ag__.here(ag__.locals(), ag__.globals(), {self._tuple(outside)})" if outside else "ag__.locals()"
 
-    def _load(self, d: str, assigned: Names) -> str:
-        lines = [f"  {n} = {d}.get({n!r})\n  if {n} is ag__.UNDEFINED: del {n}\n" for n in self.mangle_all(assigned)]
-        return f" if {d}.load:\n{''.join(lines)}" if lines else ""
+    def _load(self, d: str, assigned: Names, deep: int = 1) -> str:
+        pad = " " * deep
+        lines = [
+            f"{pad} {n} = {d}.get({n!r})\n{pad} if {n} is ag__.UNDEFINED: del {n}\n" for n in self.mangle_all(assigned)
+        ]
+        return f"{pad}if {d}.load:\n{''.join(lines)}" if lines else ""
 
     def _fill(self, text: str, at: ast.AST, **parts: Any) -> list[ast.stmt]:
         """Statements from text with the parts in place of the names in capitals."""
@@ -211,7 +241,7 @@ class Emitter(Mangler):
         self.generic_visit(node)
         again = f"ag__.unwind({depth})"
         for handler in getattr(node, "handlers", ()):
-            handler.body[:0] = parse(again, handler)
+            handler.body[:0] = parse(f"ag__.caught({depth})", handler)
         if getattr(node, "finalbody", None):
             node.finalbody[:0] = parse(again, node.finalbody[0])
         after = parse(again, node) if isinstance(node, ast.With) else []
@@ -270,11 +300,12 @@ class Emitter(Mangler):
     def visit_Call(self, node: ast.Call) -> Any:
         if isinstance(node.func, ast.Name) and node.func.id in FRAME_BOUND:
             return self.generic_visit(node)
-        return self._call(node, "call")
-
-    def _call(self, node: ast.Call, how: str) -> ast.expr:
+        how = "call(F)"
+        if isinstance(node.func, ast.Attribute) and node.func.attr in MUTATORS:
+            path = chain(node.func.value)
+            how = f"mutates(F, {path is not None and path[0] in self.private and len(path) == 1})"
         self.generic_visit(node)
-        node.func = self._expression(f"ag__.{how}(F)", node.func, F=node.func)
+        node.func = self._expression(f"ag__.{how}", node.func, F=node.func)
         return node
 
     def iterable(self, node: ast.expr) -> ast.expr:

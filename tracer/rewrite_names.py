@@ -112,6 +112,44 @@ def declared_global(body: Sequence[ast.stmt]) -> Names:
     return frozenset(n for s in body for g in inside(s) if isinstance(g, ast.Global) for n in g.names)
 
 
+def declared_nonlocal(body: Sequence[ast.stmt]) -> Names:
+    """Names that the function itself declares `nonlocal`."""
+    return frozenset(n for s in body for g in inside(s) if isinstance(g, ast.Nonlocal) for n in g.names)
+
+
+def made_here(body: Sequence[ast.stmt], args: ast.arguments) -> Names:
+    """Names that are only ever bound to lists and dicts which the function makes itself."""
+    made: set[str] = set()
+    other = {a.arg for a in ast.walk(args) if isinstance(a, ast.arg)}
+    for node in (n for s in body for n in inside(s)):
+        if isinstance(node, ast.Assign) and _is_fresh(node.value):
+            made.update(t.id for t in node.targets if isinstance(t, ast.Name))
+            other |= stores(*(t for t in node.targets if not isinstance(t, ast.Name)))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            if node.value is not None:
+                (made if _is_fresh(node.value) else other).add(node.target.id)
+        elif isinstance(node, (ast.stmt, ast.NamedExpr, ast.ExceptHandler)):
+            other |= _bound_by(node)
+    return frozenset(made - other)
+
+
+def _is_fresh(value: ast.expr) -> bool:
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
+        return value.func.id in ("list", "dict")
+    return isinstance(value, (ast.List, ast.Dict, ast.ListComp, ast.DictComp))
+
+
+def _bound_by(node: ast.AST) -> Names:
+    """Names that a statement binds itself, not by the statements in it."""
+    if isinstance(node, (ast.For, ast.AsyncFor)):
+        return stores(node.target)
+    if isinstance(node, (ast.If, ast.While, ast.Try, ast.TryStar)):
+        return NONE
+    if isinstance(node, (ast.With, ast.AsyncWith)):
+        return stores(*node.items)
+    return stores(node)
+
+
 def walk_all(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
     """Every node of some statements."""
     for s in body:

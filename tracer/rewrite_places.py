@@ -13,7 +13,7 @@ from .rewrite_names import inside
 
 Path = tuple[str, ...]
 Places = tuple[tuple[str, Path], ...]
-_MUTATORS = frozenset(
+MUTATORS = frozenset(
     ("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "setdefault", "popitem")
 )
 
@@ -36,7 +36,7 @@ def _changed(node: ast.AST) -> tuple[str, Path] | None:
     container: ast.expr | None = None
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, (ast.Store, ast.Del)):
         container = node.value
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MUTATORS:
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MUTATORS:
         container = node.func.value
     while isinstance(container, ast.Subscript):
         container = container.value

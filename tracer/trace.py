@@ -23,7 +23,7 @@ from ..ir.control import plain_symbol
 from ..ir.dims import Dim, DimLike, is_static, symbol
 from ..ir.dims import substitute as substitute_dim
 from ..ir.errors import OpError
-from ..ir.graph import Block, Function, Op, Value
+from ..ir.graph import Block, Function, Loc, Op, Value
 from ..ir.infer import SymbolicShapes
 from ..ir.opdef import OpDef, get
 from ..ir.types import TensorType, type_of_array
@@ -48,7 +48,8 @@ class Trace(HandleTable):
       name: the name of the user's function. open: false once the trace is over. outer: the enclosing trace, if any.
       captures: tensors from outside by id, with their parameters.
       created: weak references to the variables that the traced Python made, each with the line that made it.
-      sizes: what symbols have been replaced by. hints: sizes of the call at hand, by symbol.
+      loops: what became of the loops over Python's numbers. failures, reasons: how often, and why, one could not be a
+        loop of the IR, by line. sizes: what symbols have been replaced by. hints: sizes of the call at hand, by symbol.
     """
 
     def __init__(
@@ -69,6 +70,9 @@ class Trace(HandleTable):
         self.captures: dict[int, tuple[Tensor, Value]] = {}
         super().__init__()
         self.created: list[tuple[weakref.ref[Variable], str]] = []
+        self.loops: list[Any] = []
+        self.failures: dict[Loc | None, int] = {}
+        self.reasons: dict[Loc | None, str] = {}
         self.sizes: dict[str, DimLike] = {}
         self.hints = dict(hints)
         self.callees: dict[int, Function] = {}

@@ -1,0 +1,35 @@
+"""A Python number whose value is not known while a function is traced, such as the index of a loop.
+
+It is no Tensor: like any Python number it takes the dtype of the tensor that it meets. The tracer has the class
+itself (`tracer.number.Number`); here is what the ops need to know of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..ir.dtypes import DType
+    from .tensor import Tensor
+
+
+class Weak:
+    """Base of numbers that are values of a trace."""
+
+    __slots__ = ()
+
+    def as_tensor(self, dtype: DType | None) -> Tensor:
+        """The number as a scalar tensor of a dtype, or of the one that a Python number gets by itself."""
+        raise NotImplementedError
+
+    def as_index(self, size: Any) -> tuple[Tensor, bool]:
+        """The number as an index along a dimension of the size, and whether it may be negative."""
+        raise NotImplementedError
+
+    def known(self) -> Any:
+        """The Python number where it can be computed while tracing, else None."""
+        raise NotImplementedError
+
+    def span(self, start: Any, stop: Any, size: Any) -> tuple[Any, int]:
+        """Start and length of the slice start:stop, of which this number is one bound."""
+        raise NotImplementedError
