@@ -24,6 +24,7 @@ from .convert import as_tensor, is_tensor, make
 from .dispatch import apply
 from .elementwise import NONE, operands
 from .tensor import Tensor
+from .weak import Weak
 
 
 
@@ -86,6 +87,8 @@ def kind_of(x: Any) -> Kind:
     if is_tensor(x):
         weak = _WEAK.get(x.dtype.kind) if is_weak(x) else None
         return x.dtype.np if weak is None else weak
+    if isinstance(x, Weak):
+        return np.dtype(bool) if x.kind is bool else x.kind
     if isinstance(x, (np.ndarray, np.generic)):
         return x.dtype
     if isinstance(x, bool):
@@ -120,6 +123,8 @@ def tensor(x: Any, dtype: Any = None) -> Tensor:
         t = _packed(x)
     elif isinstance(x, Dim):
         t = as_tensor(x)
+    elif isinstance(x, Weak):
+        return x.as_tensor(as_dtype(dtype or np.dtype(x.kind)))
     else:
         return make(_data(x, dtype))
     return t if dtype is None else cast(t, as_dtype(dtype))
@@ -163,7 +168,7 @@ def promoted(what: str, *xs: Any) -> list[Tensor]:
 
 def _number_or_tensor(x: Any) -> Any:
     """Lists become tensors; numbers stay, because as such they are weak."""
-    if is_tensor(x) or isinstance(x, (np.ndarray, np.generic, *_PYTHON)):
+    if is_tensor(x) or isinstance(x, (np.ndarray, np.generic, Weak, *_PYTHON)):
         return x
     return tensor(x)
 

@@ -17,6 +17,7 @@ class Weak:
     """Base of numbers that are values of a trace."""
 
     __slots__ = ()
+    kind: type  # bool, int or float
 
     def as_tensor(self, dtype: DType | None) -> Tensor:
         """The number as a scalar tensor of a dtype, or of the one that a Python number gets by itself."""

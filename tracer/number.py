@@ -38,6 +38,7 @@ class Number(Weak):
     """
 
     __slots__ = ("kind", "owners", "range", "tensor")
+    kind: type
 
     def __init__(self, tensor: Tensor, kind: type, range: Range | None, owners: Owners) -> None:
         self.tensor, self.kind, self.owners = tensor, kind, owners

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..ir.dtypes import float64, int64
-from ..runtime import arithmetic, numpy_protocol
+from ..runtime import numpy_protocol, public
+from ..runtime.array import array_of
 from ..runtime.convert import as_tensor, is_tensor
 from ..runtime.tensor import Tensor
 from .number import Number, kind_of, owners_of, range_of, stored
@@ -35,10 +36,7 @@ def ufunc_of_numbers(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: d
         return _number(numpy_protocol.array_ufunc(ufunc, method, xs, {}), *inputs)
     if any(is_tensor(x) for x in inputs):
         return numpy_protocol.array_ufunc(ufunc, method, inputs, kwargs)
-    arrays = [as_tensor(x) if isinstance(x, np.ndarray) else x for x in inputs]
-    dtype = next(a.dtype for a in arrays if isinstance(a, Tensor))
-    if dtype.is_integer and any(kind_of(x) is float for x in inputs):
-        arrays = [arithmetic.cast(a, float64) if isinstance(a, Tensor) else a for a in arrays]
+    arrays = [array_of(as_tensor(x)) if isinstance(x, np.ndarray) else x for x in inputs]
     return numpy_protocol.array_ufunc(ufunc, method, tuple(arrays), kwargs)
 
 
@@ -75,7 +73,7 @@ def _extreme(name: str, python: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(first, bool):
             return x if first else y
         if float in kinds:
-            f = getattr(numpy_protocol._public(), name)
+            f = getattr(public, name)
             return Number(f(stored(x, float64), stored(y, float64)), float, None, owners_of(x, y))
         return _extreme_int(name, x, y)
 
@@ -87,16 +85,16 @@ def _extreme_int(name: str, x: Any, y: Any) -> Number:
     assert a is not None
     assert b is not None
     pick = builtins.min if name == "minimum" else builtins.max
-    f = getattr(numpy_protocol._public(), name)
+    f = getattr(public, name)
     tensor = f(stored(x, int64), stored(y, int64))
     return Number(tensor, int, plain(pick(a.low, b.low), pick(a.high, b.high)), owners_of(x, y))
 
 
-def _of_float(python: Callable[..., Any], public: str) -> Callable[..., Any]:
+def _of_float(python: Callable[..., Any], name: str) -> Callable[..., Any]:
     def function(*args: Any, **kwargs: Any) -> Any:
         """The function of `math`, of a number that is not known too."""
         if len(args) == 1 and isinstance(args[0], Number):
-            f = getattr(numpy_protocol._public(), public)
+            f = getattr(public, name)
             return Number(f(stored(args[0], float64)), float, None, args[0].owners)
         return python(*args, **kwargs)
 
