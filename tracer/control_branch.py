@@ -28,6 +28,7 @@ from .control_state import (
     converted,
     describe,
     find_places,
+    is_flag,
     is_number,
     managed,
     placeholder,
@@ -108,6 +109,10 @@ class Merge:
         structure, leaves = taken_apart(has)
         out: list[Any] = []
         for leaf in leaves:
+            if isinstance(leaf, Number):
+                zero = leaf.kind(0)
+                out.append(self._number(name, *((zero, leaf) if side else (leaf, zero)), leaf.kind))
+                continue
             if not isinstance(leaf, Tensor):
                 out.append(leaf)
                 continue
@@ -121,7 +126,7 @@ class Merge:
         if same(x, y):
             return x
         kinds = kind_of(x), kind_of(y)
-        if self.test is not None and None not in kinds:
+        if None not in kinds and not is_flag(name):
             return self._number(name, x, y, joined(*kinds))
         ways = ("in the first branch", "in the second")
         tensors = isinstance(x, Tensor), isinstance(y, Tensor)
@@ -151,7 +156,6 @@ class Merge:
         for region, value in zip(self.regions, (x, y), strict=True):
             with region.again():
                 sides.append(stored(value, storage(kind, r)))
-        assert self.test is not None
         made = self._result(name, sides[0], sides[1])
         return NumberResult(made.number, kind, r, owners_of(x, y, self.test))
 
