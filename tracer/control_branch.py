@@ -29,6 +29,7 @@ from .control_state import (
     converted,
     describe,
     find_places,
+    is_flag,
     is_number,
     managed,
     placeholder,
@@ -118,6 +119,10 @@ class Merge:
         structure, leaves = taken_apart(has)
         out: list[Any] = []
         for leaf in leaves:
+            if isinstance(leaf, Number):
+                zero = leaf.kind(0)
+                out.append(self._number(name, *((zero, leaf) if side else (leaf, zero)), leaf.kind))
+                continue
             if not isinstance(leaf, Tensor):
                 out.append(leaf)
                 continue
@@ -131,7 +136,7 @@ class Merge:
         if same(x, y):
             return x
         kinds = kind_of(x), kind_of(y)
-        if self.test is not None and None not in kinds:
+        if None not in kinds and not is_flag(name):
             return self._number(name, x, y, joined(*kinds))
         ways = ("in the first branch", "in the second")
         tensors = isinstance(x, Tensor), isinstance(y, Tensor)
@@ -161,7 +166,6 @@ class Merge:
         for region, value in zip(self.regions, (x, y), strict=True):
             with region.again():
                 sides.append(stored(value, storage(kind, r)))
-        assert self.test is not None
         made = self._result(name, sides[0], sides[1])
         return NumberResult(made.number, kind, r, owners_of(x, y, self.test))
 

@@ -114,6 +114,7 @@ class RolledFor(TensorFor):
     def end(self, here: Mapping[str, Any]) -> bool:
         """Called after the body: whether the loop stops here."""
         self.after_body = dict(here)
+        self.load = self.load and bool(self.failures)
         return not self.failures and self.flag is not None and here.get(self.flag) is True
 
     def failed(self) -> bool:
@@ -144,7 +145,6 @@ class RolledFor(TensorFor):
         """The first trip in Python, and another trial with the rest: often it is the first trip that is different."""
         items = iter(self.numbers)
         yield next(items)
-        self.load = False
         self.stopped = self.flag is not None and self.after_body.get(self.flag) is not False
         self.numbers, self.here = self.numbers.rest(), self.after_body
         if self.stopped:
@@ -171,9 +171,7 @@ class RolledFor(TensorFor):
             text = f"the loop of line {self.line} cannot be one of the IR ({why}), and how often it runs is not known"
             impossible(text, owners_of(start, stop, step))
         self.trace.loops.append(LoopNote(self.line, self.count, why))
-        for item in self.numbers:
-            yield item
-            self.load = False
+        yield from self.numbers
 
     # ------------------------------------------------------------ the trial
     def _trial(self) -> Generator[Any, None, str | None]:

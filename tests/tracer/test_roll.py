@@ -385,6 +385,15 @@ def no_tensor(x: Any) -> Any:
     return x * k
 
 
+def break_in_the_first_trip(x: Any) -> Any:
+    m = 3
+    for i in range(7):
+        m += 1
+        if 0 <= i <= 4:
+            break
+    return x * m, i
+
+
 def inner_only(x: Any) -> Any:
     s = 0.0
     for i in range(6):
@@ -437,7 +446,7 @@ UNROLLED: list[tuple[Callable[[Any], Any], str]] = [
     (grows, "'x' is a tensor f64[10] before the loop and a tensor f64[11]"), (method_with_state, "a Box is changed"),
     (global_in_a_helper, "the variable 'COUNT' of an outer scope"), (caught, "used as a list index"),
     (raised, "ValueError: no"), (no_tensor, "nothing in it depends on a tensor"), (asked_for, "pb.unroll"),
-    (short, "it is short"), (unset_without_trips, "it is short"),
+    (break_in_the_first_trip, "nothing in it depends on a tensor"), (short, "it is short"), (unset_without_trips, "it is short"),
 ]  # fmt: skip
 
 
