@@ -26,6 +26,7 @@ from .entry_text import (
     item_of,
     load,
 )
+from .errors import RAISED
 from .layout import Layout
 from .scratch_native import SCRATCH_TEXT
 
@@ -203,9 +204,12 @@ done:
 
 
 def _raise(at: Layout) -> str:
-    """Let the Python handler raise the error for a kernel's status."""
+    """Let the Python handler raise the error for a kernel's status, unless one is set already."""
     return f"""
 define internal ptr @pb_raise(ptr %self, i32 %status) cold {{
+  %set = icmp eq i32 %status, {RAISED}
+  br i1 %set, label %done, label %ask
+ask:
 {item_of("self", "handler", at, ON_ERROR)}
   %wide = sext i32 %status to i64
   %number = call ptr @PyLong_FromLong(i64 %wide)

@@ -17,6 +17,7 @@ from .evaluate import Evaluator, dtype_of
 from .index_map import At, Index, Var, atom, substitute
 from .nest import Schedule, schedule, vector_bytes
 from .plan import Kernel, Leaf, Plan, Root
+from .ranges import Checks
 from .reduce_loops import Accumulator
 from .scope import Carried, Scope, Val, loop, once
 
@@ -48,7 +49,9 @@ def attributes() -> str:
 class KernelWriter:
     """Writes one kernel."""
 
-    def __init__(self, plan: Plan, kernel: Kernel, context: Context, fma: bool, contract: bool = False) -> None:
+    def __init__(
+        self, plan: Plan, kernel: Kernel, context: Context, checks: Checks, fma: bool, contract: bool = False
+    ) -> None:
         self.schedule = schedule(kernel)
         self.pointers: dict[Value, str] = {}
         self.numbers: dict[Value, Val] = {}
@@ -57,7 +60,7 @@ class KernelWriter:
         # Names of its own, so that equal kernels have equal texts (and are compiled once).
         em = Emitter(0, fma=fma, contract=contract, context=Context(decls=context.decls))
         self.top = Scope(None, -1, em, self.schedule.lanes)
-        self.ev = Evaluator(plan, self._pointer, self._number, self._status, self.schedule.vector)
+        self.ev = Evaluator(plan, self._pointer, self._number, self._status, checks, self.schedule.vector)
         self.ev.order = self.schedule.depth
         self.accumulators = self._accumulators()
 
