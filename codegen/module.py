@@ -26,6 +26,7 @@ from .host import host
 from .index_map import Dyn
 from .loops import NAME, KernelCode, KernelWriter, attributes
 from .plan import Call, Kernel, Leaf, Number, Plan, is_literal
+from .polls import PollWriter
 from .ranges import Checks, Ranges
 from .region_emit import RegionWriter
 from .scope import Scope, Val
@@ -92,6 +93,7 @@ class ModuleWriter:
         self.areas: dict[Place, str] = {}  # pointers to areas that change roles, as they are just now
         self.stacks = StackWriter(self)
         self.effects = EffectWriter(self)
+        self.polls = PollWriter(self)
         self.globals: list[str] = []
         self.called: list[tuple[Kernel | Call, KernelCode]] = []
         self.names: dict[str, str] = {}  # text of a kernel -> its name
@@ -106,7 +108,7 @@ class ModuleWriter:
         self.steps(self.plan)
         self._results()
         text, names = helpers.split(self.context.decls)
-        head = [*self.globals, text, self.stacks.text(), self.effects.text()]
+        head = [*self.globals, text, self.stacks.text(), self.effects.text(), self.polls.text()]
         parts = [*head, *self.functions.values(), *self._kernel_texts(), self._main()]
         symbols = (self.blas.symbols() if self.blas else {}) | self.stacks.symbols()
         if names:
@@ -115,10 +117,14 @@ class ModuleWriter:
         if self.effects.used:
             symbols |= {"pb_tell": python_calls.symbol("pb_tell"), "pb_teller": id(self.effects.teller)}
             keep.append(self.effects.teller)
-        return Module("\n".join(parts) + "\n", self.memory, symbols, self.called, keep, self.effects.used)
+        if self.polls.used:
+            symbols["pb_poll"] = python_calls.symbol("pb_poll")
+        asks = self.effects.used or self.polls.used
+        return Module("\n".join(parts) + "\n", self.memory, symbols, self.called, keep, asks)
 
     def _main(self) -> str:
-        start = [*(["  %status = alloca i32"] if self.has_status else []), *self.stacks.start(), *self.effects.start()]
+        start = ["  %status = alloca i32"] if self.has_status else []
+        start += [*self.stacks.start(), *self.effects.start(), *self.polls.start()]
         end = ["  br label %leave", "leave:", *self.stacks.end(), "  ret i32 0"]
         if self.has_status:
             end = [

@@ -1,8 +1,8 @@
 """What compiled code asks of Python while it runs: whether Ctrl-C was pressed, and to print or to fail.
 
 Three functions in machine code, made once for the process at the first need. `pb_poll` lets Python run the handlers of
-signals; loops call it now and then (`polls`). `pb_tell` calls a Python object, a `Teller`, that runs an effect. Both
-may be called with or without the GIL. When Python raised, its exception stays set in the thread and they give a nonzero
+signals, and other threads have a turn at the GIL where it is held; loops call it now and then (`polls`). `pb_tell` calls
+a Python object, a `Teller`, that runs an effect. Both may be called with or without the GIL. When Python raised, its exception stays set in the thread and they give a nonzero
 number; compiled code then leaves with the status `RAISED`, and whoever called it hands the exception on: the native
 entry does, and `call_guarded` is for callers through ctypes.
 """
@@ -19,14 +19,16 @@ from typing import Any
 from .interrupt import Uninterrupted
 from .jit import Library, compile_module
 
-# Python handles signals in the main thread only, and taking the GIL from another thread may take 5 ms: so it is asked
-# at most this often, whatever loops think of their speed.
+# Python handles signals in the main thread only, and taking the GIL from another thread may take 5 ms: so Python is
+# asked at most this often, whatever loops think of their speed.
 _EVERY_NS = 20_000_000
 
 _TEXT = """
 @pb_main_thread = external global i64
 @pb_polled = internal global i64 0
+@pb_polled_elsewhere = internal global i64 0
 declare i64 @PyThread_get_thread_ident()
+declare i32 @PyGILState_Check()
 declare i32 @PyGILState_Ensure()
 declare void @PyGILState_Release(i32)
 declare i32 @PyErr_CheckSignals()
@@ -38,21 +40,33 @@ declare void @PyEval_RestoreThread(ptr)
 CLOCK
 define i32 @pb_poll() {
   %me = call i64 @PyThread_get_thread_ident()
-  %main = load i64, ptr @pb_main_thread
-  %here = icmp eq i64 %me, %main
-  br i1 %here, label %when, label %fine
+  %first = load i64, ptr @pb_main_thread
+  %main = icmp eq i64 %me, %first
+  %held = call i32 @PyGILState_Check()
+  %kept = icmp ne i32 %held, 0
+  %some = or i1 %main, %kept
+  br i1 %some, label %when, label %fine
 when:
-  %now = call i64 @pb_now()
-  %last = load i64, ptr @pb_polled
+  %slot = select i1 %main, ptr @pb_polled, ptr @pb_polled_elsewhere
+  %last = load i64, ptr %slot
+  %now = call i64 @pb_now(i64 %last)
   %since = sub i64 %now, %last
   %soon = icmp ult i64 %since, EVERY
   br i1 %soon, label %fine, label %ask
 ask:
-  store i64 %now, ptr @pb_polled
+  store i64 %now, ptr %slot
   %gil = call i32 @PyGILState_Ensure()
-  %raised = call i32 @PyErr_CheckSignals()
+  %r = call i32 @PyErr_CheckSignals()
+  %ok = icmp eq i32 %r, 0
+  %turn = and i1 %ok, %kept
+  br i1 %turn, label %others, label %done
+others:
+  %thread = call ptr @PyEval_SaveThread()
+  call void @PyEval_RestoreThread(ptr %thread)
+  br label %done
+done:
   call void @PyGILState_Release(i32 %gil)
-  ret i32 %raised
+  ret i32 %r
 fine:
   ret i32 0
 }
@@ -85,7 +99,7 @@ define i32 @pb_call(ptr %main, ptr %ins, ptr %outs, ptr %scratch) {
 """
 _CLOCK = """
 declare i32 @clock_gettime(i32, ptr)
-define internal i64 @pb_now() {
+define internal i64 @pb_now(i64 %last) {
   %time = alloca [2 x i64]
   %r = call i32 @clock_gettime(i32 CLOCK_ID, ptr %time)
   %s = load i64, ptr %time
@@ -98,14 +112,13 @@ define internal i64 @pb_now() {
 """
 # Without that clock every poll counts as a late one.
 _NO_CLOCK = f"""
-define internal i64 @pb_now() {{
-  %last = load i64, ptr @pb_polled
+define internal i64 @pb_now(i64 %last) {{
   %now = add i64 %last, {_EVERY_NS}
   ret i64 %now
 }}
 """
 _API = (
-    "PyThread_get_thread_ident", "PyGILState_Ensure", "PyGILState_Release", "PyErr_CheckSignals", "PyLong_FromVoidPtr",
+    "PyThread_get_thread_ident", "PyGILState_Check", "PyGILState_Ensure", "PyGILState_Release", "PyErr_CheckSignals", "PyLong_FromVoidPtr",
     "PyObject_CallOneArg", "Py_DecRef", "PyEval_SaveThread", "PyEval_RestoreThread",
 )  # fmt: skip
 
