@@ -30,7 +30,8 @@ class Executable:
     Attributes:
       fn: the IR that was compiled (after last rewrites). library: the code; its symbol `main` is
       `i32 main(ptr ins, ptr outs, ptr scratch)`. scratch_bytes: size of the arena, to be aligned to 64.
-      donate: result -> parameter whose memory the result may be given. work: a rough time in ns.
+      donate: result -> parameter whose memory the result may be given; those fewer that are whole when a call fails.
+      work: a rough time in ns.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ def compile_function(
 
     Args:
       donate: result index -> parameter index whose buffer the result may overwrite; the code is right whether or not
-        the caller gives both the same memory.
+        the caller gives both the same memory. `Executable.donate` says for which of them that is so.
       contract: allows the machine to fuse products and sums of the user's arithmetic.
       opt: the code generator's level, 0 to 3. check_bounds: whether indices are tested at run time; if not, one that
         is out of range reads or destroys other memory.
@@ -119,11 +120,17 @@ def compile_function(
     for op in fn.body.walk():
         if op.kind.name == "call":
             raise Unsupported(op, "there is no compiled form of this op yet")
-    lowered = lower(fn)
-    steps = plan(lowered)
-    module = ModuleWriter(steps, donate or {}, contract, check_bounds).write()
+    lowered, given = lower(fn), dict(donate or {})
+    while True:
+        steps = plan(lowered)
+        writer = ModuleWriter(steps, given, contract, check_bounds)
+        module = writer.write()
+        if not writer.torn:
+            break
+        for result in writer.torn:  # its donor would be half written when the call fails
+            del given[result]
     library = compile_module(module.text, module.symbols, opt=OPT_LEVEL if opt is None else opt)
     library.keep += module.keep
     library.asks_python = module.asks_python
     text = describe.describe(steps, module)
-    return Executable(lowered, module, library, donate or {}, text, describe.work(steps, module))
+    return Executable(lowered, module, library, given, text, describe.work(steps, module))

@@ -59,6 +59,7 @@ class Evaluator:
         self.vector = vector
         self.order: Mapping[int, int] = {}  # level -> depth
         self.stored: Stored = {}
+        self.reports = 0
 
     # -- values ------------------------------------------------------------------------------------------------------
 
@@ -258,6 +259,7 @@ class Evaluator:
 
     def report(self, op: Op, bad: Val, scope: Scope) -> None:
         """Sets the status where `op` cannot go on: an index out of range, a divisor that is zero."""
+        self.reports += 1
         where = scope.at(bad.depth)
         found = bad.reg
         if bad.wide:

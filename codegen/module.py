@@ -100,6 +100,11 @@ class ModuleWriter:
         self.functions: dict[str, str] = {}
         self.blas: BlasInfo | None = None
         self.has_status = False
+        # A call that fails must leave its donors as they were.
+        self.donate = donate
+        self.written: set[int] = set()  # results with a donor that hold something new already
+        self.torn: set[int] = set()  # those for which that is so where the call may fail
+        self.ways_out = 0
 
     def write(self) -> Module:
         """The module."""
@@ -223,6 +228,8 @@ class ModuleWriter:
     def leave(self, status: str) -> None:
         """Ends the function with a status; a label must follow."""
         self.has_status = True
+        self.ways_out += 1
+        self.torn |= self.written
         self.scope.scalar.raw(f"store i32 {status}, ptr %status")
         self.scope.scalar.raw("br label %failed")
 
@@ -235,6 +242,7 @@ class ModuleWriter:
                 self.kernel(step)
             elif isinstance(step, Call):
                 self.call(step)
+                self.wrote(*step.targets)
             elif isinstance(step, Number):
                 assert step.op is not None
                 self.number(step.op.results[0])
@@ -254,6 +262,7 @@ class ModuleWriter:
             return
         writer = KernelWriter(self.plan, step, self.context, self.checks, self.fma, self.contract)
         self.invoke(step, writer.write())
+        self.wrote(*step.targets)
 
     def invoke(self, step: Kernel | Call, code: KernelCode) -> None:
         """The call of a kernel, and the way out when it found a bad index. Equal kernels are one function."""
@@ -268,6 +277,8 @@ class ModuleWriter:
             em.raw(f"call void @{code.name}({', '.join(args)})")
             return
         status = em.op(f"call i32 @{code.name}({', '.join(args)})", "i32")
+        if code.late:
+            self.wrote(*step.targets)
         self.fail(em.compare("ne", status, 0), status.text)
 
     def _point(self, step: Kernel) -> None:
@@ -279,6 +290,7 @@ class ModuleWriter:
         for r, x in zip(step.roots, values, strict=True):
             if r.kept:
                 memory.store(ev, r.target, r.position, x, self.scope, add=r.add)
+                self.wrote(r.target)
 
     def _find_blas(self) -> BlasInfo:
         self.blas = self.blas or available()
@@ -287,9 +299,19 @@ class ModuleWriter:
     def copy(self, source: Value, target: Value) -> None:
         """Makes `target` hold the elements of `source`, unless they share memory."""
         places = self.memory.places
-        if places.get(source) is not None and places.get(source) == places.get(target):
+        place = places.get(target)
+        if places.get(source) is not None and places.get(source) == place:
             return
         self.move(self.pointer(source), self.pointer(target), bytes_of(target))
+        if place is None or places.get(source) != Place("in", self.donate.get(place.at, -1)):
+            self.wrote(target)  # a donor that takes its own elements does not change
+
+    def wrote(self, *targets: Value) -> None:
+        """Notes that buffers hold something new."""
+        for v in targets:
+            place = self.memory.places.get(v)
+            if place is not None and place.kind == "out" and place.at in self.donate:
+                self.written.add(place.at)
 
     def move(self, source: str, target: str, size: int) -> None:
         """Copies bytes, unless the addresses are the same."""

@@ -55,11 +55,10 @@ class Costs:
         """At most how many trips a loop makes, where the text says so."""
         if op.kind.name != "for" or not is_literal(op.operands[2]):
             return None
-        (low, _), (_, high) = (self.ranges.of(v) for v in op.operands[:2])
+        (least, most), (first, last) = (self.ranges.of(v) for v in op.operands[:2])
         step = self.ranges.of(op.operands[2])[0]
-        if step < 0:
-            (_, low), (high, _) = (self.ranges.of(v) for v in op.operands[:2])
-        return len(range(low, high, step)) if step else None
+        span = last - least if step > 0 else most - first
+        return max(0, -(-span // abs(step))) if step else None
 
     def trip(self, op: Op) -> float:
         """One trip of a loop, or a branch; loops inside that ask count for themselves."""

@@ -66,13 +66,15 @@ class RegionWriter:
 
     def write(self) -> None:
         """The code; results go to the scope and the buffers round it."""
-        kind = self.op.kind.name
+        kind, ways_out = self.op.kind.name, self.m.ways_out
         if kind == "if":
             self._if()
         elif kind == "for":
             self._for()
         else:
             self._while()
+        if kind != "if" and self.m.ways_out > ways_out:
+            self.m.torn |= self.m.written  # what a trip writes, the next one may leave behind
 
     # -- pieces of loops ---------------------------------------------------------------------------------------------
 
@@ -98,6 +100,7 @@ class RegionWriter:
             self.m.kernel(kernel)
         elif pointer is not None:
             self.m.move(pointer, self.m.pointer(target), bytes_of(target))
+            self.m.wrote(target)
         else:
             self.m.copy(owner, target)
 
