@@ -13,11 +13,12 @@ import numpy as np
 from ..ir.graph import Function
 from ..ir.types import StackType
 from . import describe
-from .errors import Unsupported, index_error
+from .errors import NO_MEMORY, Unsupported, runtime_error
 from .fusion import plan
 from .jit import Library, compile_module
 from .lowering import lower
 from .module import Module, ModuleWriter
+from .python_calls import guarded
 
 Array = np.ndarray[Any, Any]
 OPT_LEVEL = 1
@@ -29,7 +30,8 @@ class Executable:
     Attributes:
       fn: the IR that was compiled (after last rewrites). library: the code; its symbol `main` is
       `i32 main(ptr ins, ptr outs, ptr scratch)`. scratch_bytes: size of the arena, to be aligned to 64.
-      donate: result -> parameter whose memory the result may be given. work: a rough time in ns.
+      donate: result -> parameter whose memory the result may be given; those fewer that are whole when a call fails.
+      work: a rough time in ns.
     """
 
     def __init__(
@@ -41,7 +43,6 @@ class Executable:
         self.donate = dict(donate)
         self.kernels = text
         self.work = work
-        self._keep = module.keep
 
     @property
     def llvm(self) -> str:
@@ -54,14 +55,14 @@ class Executable:
 
     def error(self, status: int) -> Exception:
         """The error for a status that `main` returned."""
-        if status < 0:
+        if status == NO_MEMORY:
             return MemoryError(f"@{self.fn.name}: no memory for a stack of the reverse pass")
         op = next(islice(self.fn.body.walk(), status - 1, None))
-        return index_error(op, status)
+        return runtime_error(op)
 
     @cached_property
     def _main(self) -> Any:
-        return self.library.function("main", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+        return guarded(self.library, "main")
 
     def run(self, ins: Sequence[Array], outs: Sequence[Array] | None = None) -> list[Array]:
         """Calls the function through ctypes.
@@ -72,7 +73,7 @@ class Executable:
             (`donate`) may be given that parameter's array.
 
         Raises:
-          InvalidArgumentError: an index was out of range.
+          InvalidArgumentError: an index was out of range, or an integer divisor zero; and what effects raise.
         """
         for x, p in zip(ins, self.fn.params, strict=True):
             if x.dtype != p.type.dtype.np or x.shape != p.type.shape or not x.flags.c_contiguous:
@@ -92,15 +93,21 @@ def _table(arrays: Sequence[Array]) -> Any:
 
 
 def compile_function(
-    fn: Function, *, donate: Mapping[int, int] | None = None, contract: bool = False, opt: int | None = None
+    fn: Function,
+    *,
+    donate: Mapping[int, int] | None = None,
+    contract: bool = False,
+    opt: int | None = None,
+    check_bounds: bool = True,
 ) -> Executable:
     """Compiles a static function that went through `pipeline.optimise`.
 
     Args:
       donate: result index -> parameter index whose buffer the result may overwrite; the code is right whether or not
-        the caller gives both the same memory.
+        the caller gives both the same memory. `Executable.donate` says for which of them that is so.
       contract: allows the machine to fuse products and sums of the user's arithmetic.
-      opt: the code generator's level, 0 to 3.
+      opt: the code generator's level, 0 to 3. check_bounds: whether indices are tested at run time; if not, one that
+        is out of range reads or destroys other memory.
 
     Raises:
       Unsupported: an op or dtype has no machine form, or a size is not known.
@@ -111,11 +118,19 @@ def compile_function(
         if isinstance(v.type, StackType):
             raise Unsupported(None, f"function @{fn.name} takes or gives a stack")
     for op in fn.body.walk():
-        if op.kind.effect or op.kind.name == "call":
+        if op.kind.name == "call":
             raise Unsupported(op, "there is no compiled form of this op yet")
-    lowered = lower(fn)
-    steps = plan(lowered)
-    module = ModuleWriter(steps, donate or {}, contract).write()
+    lowered, given = lower(fn), dict(donate or {})
+    while True:
+        steps = plan(lowered)
+        writer = ModuleWriter(steps, given, contract, check_bounds)
+        module = writer.write()
+        if not writer.torn:
+            break
+        for result in writer.torn:  # its donor would be half written when the call fails
+            del given[result]
     library = compile_module(module.text, module.symbols, opt=OPT_LEVEL if opt is None else opt)
+    library.keep += module.keep
+    library.asks_python = module.asks_python
     text = describe.describe(steps, module)
-    return Executable(lowered, module, library, donate or {}, text, describe.work(steps, module))
+    return Executable(lowered, module, library, given, text, describe.work(steps, module))

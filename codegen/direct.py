@@ -14,6 +14,7 @@ import numpy as np
 
 from .entry_spec import EntrySpec, ParamSpec
 from .jit import Library
+from .python_calls import guarded
 
 Array = np.ndarray[Any, Any]
 
@@ -29,7 +30,7 @@ class DirectCall:
     def __init__(self, library: Library, spec: EntrySpec, *, consts: Sequence[Array] = (),
                  variables: Sequence[object] = (), on_error: Callable[[int], Any] | None = None) -> None:
         self.spec = spec
-        self._main = library.function(spec.name, ctypes.c_int32, *[ctypes.c_void_p] * 3)
+        self._main = guarded(library, spec.name)
         self._consts = consts
         self._variables = variables
         self._on_error = on_error

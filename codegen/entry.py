@@ -95,7 +95,7 @@ def make_callable(library: Library, spec: EntrySpec, *, fallback: Callable[..., 
     places = Places(at[0], at[1], [slot_offset(type(v), spec.slot) for v in variables], at[2],
                     dict(zip(dtypes, at[3], strict=True)), slot_offset(tensor_type, spec.slot),
                     [slot_offset(tensor_type, name) for name in spec.none_slots])
-    table = encode(spec, library.address(spec.name), places)
+    table = encode(spec, library.address(spec.name), places, library.asks_python)
     return new_builtin(shared.method, (table, *items))
 
 

@@ -26,6 +26,7 @@ from .entry_text import (
     item_of,
     load,
 )
+from .errors import RAISED
 from .layout import Layout
 from .scratch_native import SCRATCH_TEXT
 
@@ -156,23 +157,33 @@ miss:
 
 
 def _kernel() -> str:
-    """Run the kernel. Without the GIL others may replace a Variable's array, so the arrays are held meanwhile."""
+    """Run the kernel. Without the GIL, and where the kernel lets Python run, others may replace a Variable's array, so
+    the arrays are held meanwhile."""
     return f"""
 define internal i32 @pb_kernel(ptr %t, ptr %arrays, ptr %ins, ptr %outs, ptr %scratch) alwaysinline {{
 {head("params")}{head("main")}{head("drop_gil")}
   %main.p = inttoptr i64 %main to ptr
   %gil = icmp eq i64 %drop_gil, 0
-  br i1 %gil, label %with, label %without
+  br i1 %gil, label %with, label %shared
 with:
   %s1 = call i32 %main.p(ptr %ins, ptr %outs, ptr %scratch)
   ret i32 %s1
-without:
+shared:
   call void @pb_hold(ptr %arrays, i64 %params)
-  %thread = call ptr @PyEval_SaveThread()
+  %keep = icmp eq i64 %drop_gil, 2
+  br i1 %keep, label %kept, label %without
+kept:
   %s2 = call i32 %main.p(ptr %ins, ptr %outs, ptr %scratch)
+  br label %release
+without:
+  %thread = call ptr @PyEval_SaveThread()
+  %s3 = call i32 %main.p(ptr %ins, ptr %outs, ptr %scratch)
   call void @PyEval_RestoreThread(ptr %thread)
+  br label %release
+release:
+  %s = phi i32 [%s2, %kept], [%s3, %without]
   call void @pb_drop(ptr %arrays, i64 %params)
-  ret i32 %s2
+  ret i32 %s
 }}
 """
 
@@ -203,9 +214,12 @@ done:
 
 
 def _raise(at: Layout) -> str:
-    """Let the Python handler raise the error for a kernel's status."""
+    """Let the Python handler raise the error for a kernel's status, unless one is set already."""
     return f"""
 define internal ptr @pb_raise(ptr %self, i32 %status) cold {{
+  %set = icmp eq i32 %status, {RAISED}
+  br i1 %set, label %done, label %ask
+ask:
 {item_of("self", "handler", at, ON_ERROR)}
   %wide = sext i32 %status to i64
   %number = call ptr @PyLong_FromLong(i64 %wide)

@@ -165,8 +165,11 @@ class Places:
     none_slots: Sequence[int]
 
 
-def encode(spec: EntrySpec, main: int, at: Places) -> bytes:
-    """The table: head, then params, results, returns, slots, guards, then all shapes; offsets in bytes."""
+def encode(spec: EntrySpec, main: int, at: Places, asks_python: bool = False) -> bytes:
+    """The table: head, then params, results, returns, slots, guards, then all shapes; offsets in bytes.
+
+    The word `drop_gil` is 2 for code that keeps the GIL but asks Python things meanwhile (`python_calls`).
+    """
     words = (PARAM_WORDS * len(spec.params), RESULT_WORDS * len(spec.results), RETURN_WORDS * len(spec.returns),
              len(at.none_slots), SAME_WORDS * len(spec.same))
     starts = [len(HEAD), *(len(HEAD) + end for end in itertools.accumulate(words))]
@@ -183,8 +186,9 @@ def encode(spec: EntrySpec, main: int, at: Places) -> bytes:
     body += at.none_slots
     for argument, thing in spec.same:
         body += [8 * argument, at.objects[thing]]
+    gil = 1 if spec.drop_gil else 2 if asks_python else 0
     head = [main, spec.nargs, len(spec.params), len(spec.results), spec.frame, spec.frame + spec.scratch,
-            len(spec.returns), STRUCTURES.index(spec.structure), int(spec.drop_gil), at.slot, len(at.none_slots),
+            len(spec.returns), STRUCTURES.index(spec.structure), gil, at.slot, len(at.none_slots),
             len(spec.same), *(8 * start for start in starts[:-1])]
     table = head + body + shapes.words
     return struct.pack(f"<{len(table)}q", *table)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from ..ir.errors import InvalidArgumentError
+from ..ir.elementwise import IntegerArithmetic
+from ..ir.errors import IndexMismatch, InvalidArgumentError
 from ..ir.graph import Op
+
+# What `main` returns: 0, or 1 + the number of the op that failed, or one of these.
+NO_MEMORY = -1
+RAISED = -2  # a Python exception is set in this thread: by an effect, or by the handler of a signal
 
 
 class Unsupported(Exception):
@@ -19,17 +24,21 @@ class Unsupported(Exception):
 _OTHER = {"for": "the step is zero", "pop": "the stack is empty"}
 
 
-def index_error(op: Op, number: int) -> InvalidArgumentError:
-    """The error for status `number` of compiled code, which failed in `op`: most often an index out of range."""
+def runtime_error(op: Op) -> InvalidArgumentError:
+    """The error for a status of compiled code, which failed in `op`: most often an index out of range."""
     where = f" at {op.loc}" if op.loc else ""
+    head, error = f"{op.kind.name}{where}: ", InvalidArgumentError
     if op.kind.name in _OTHER:
-        error = InvalidArgumentError(f"{op.kind.name}{where}: {_OTHER[op.kind.name]}")
-        error.op = op
-        return error
-    shapes = ", ".join(str(v.type) for v in op.operands)
-    error = InvalidArgumentError(
-        f"{op.kind.name}{where}: an index is out of range (operands {shapes}); "
-        "indices must lie in 0..size-1 of the dimension that they select from"
-    )
-    error.op = op
-    return error
+        text = _OTHER[op.kind.name]
+    elif isinstance(op.kind, IntegerArithmetic):
+        text = op.kind.advice
+    else:
+        shapes = ", ".join(str(v.type) for v in op.operands)
+        text = (
+            f"an index is out of range (operands {shapes}); "
+            "indices must lie in 0..size-1 of the dimension that they select from"
+        )
+        error = IndexMismatch
+    made = error(head + text)
+    made.op = op
+    return made

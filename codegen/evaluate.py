@@ -17,6 +17,7 @@ from .emitter import Reg
 from .errors import Unsupported
 from .index_map import At, Atom, Dyn, Index, Quot, Var, bounds
 from .plan import Leaf, Plan, Root, is_literal
+from .ranges import Checks
 from .scope import Scope, Val
 from .sources import literal, source
 
@@ -37,7 +38,7 @@ class Evaluator:
 
     Args:
       pointer: the operand text of a buffer's address. number: the register of a 0-d value.
-      status: the text of a pointer to the i32 that index checks set, made at the first check.
+      status: the text of a pointer to the i32 that checks set, made at the first check. checks: what is tested.
       vector: the level that lanes run along, or None.
     """
 
@@ -47,15 +48,18 @@ class Evaluator:
         pointer: Callable[[Value], str],
         number: Callable[[Value], Val],
         status: Callable[[], str],
+        checks: Checks,
         vector: int | None = None,
     ) -> None:
         self.plan = plan
         self.pointer = pointer
         self.number = number
         self.status = status
+        self.checks = checks
         self.vector = vector
         self.order: Mapping[int, int] = {}  # level -> depth
         self.stored: Stored = {}
+        self.reports = 0
 
     # -- values ------------------------------------------------------------------------------------------------------
 
@@ -93,7 +97,9 @@ class Evaluator:
         assert isinstance(op, Op)
         f = access.form(op)
         if f == access.ELEMENTWISE:
-            return self._elementwise(op, [self.value(p.value, p.at, scope, guard) for p in access.parts(op, at)], scope)
+            operands = [self.value(p.value, p.at, scope, guard) for p in access.parts(op, at)]
+            self._refuse(op, operands, scope, guard)
+            return self._elementwise(op, operands, scope)
         if f in (access.MAP, access.GATHER):
             (part,) = access.parts(op, at)
             return self.value(part.value, part.at, scope, guard)
@@ -114,6 +120,14 @@ class Evaluator:
         except TypeError as e:
             raise Unsupported(op, str(e)) from None
         return Val(reg, depth, wide)
+
+    def _refuse(self, op: Op, operands: list[Val], scope: Scope, guard: Guard) -> None:
+        """Reports an integer divided by zero, or to a negative power (where `guard` holds)."""
+        if self.checks.operand(op) is None:
+            return
+        predicate = "slt" if op.kind.name == "pow" else "eq"
+        bad = self.apply(lambda em, r: em.compare(predicate, r, 0), scope, operands[1])
+        self._report(op, bad, scope, guard)
 
     def spread(self, x: Val, scope: Scope) -> Val:
         """The value in every lane."""
@@ -231,22 +245,29 @@ class Evaluator:
             x = self.apply(lambda em, r: em.convert("sext", r, "i64"), scope, x)
         if a.low:
             x = self.apply(lambda em, r: em.sub(r, a.low), scope, x)
+        if not self.checks.bounds:
+            return x
         fits = self.apply(lambda em, r: em.compare("ult", r, a.extent), scope, x)
         bad = self.apply(lambda em, c: em.not_(c), scope, fits)
-        if guard:
-            bad = self.apply(lambda em, c, g: em.and_(c, g), scope, bad, self.condition(guard, scope))
-        self.report(a.op, bad, scope)
+        self._report(a.op, bad, scope, guard)
         return self.apply(lambda em, c, r: em.select(c, r, 0), scope, fits, x)
 
+    def _report(self, op: Op, bad: Val, scope: Scope, guard: Guard) -> None:
+        if guard:
+            bad = self.apply(lambda em, c, g: em.and_(c, g), scope, bad, self.condition(guard, scope))
+        self.report(op, bad, scope)
+
     def report(self, op: Op, bad: Val, scope: Scope) -> None:
-        """Sets the status where an index that `op` uses is out of range."""
+        """Sets the status where `op` cannot go on: an index out of range, a divisor that is zero."""
+        self.reports += 1
         where = scope.at(bad.depth)
         found = bad.reg
         if bad.wide:
             found = where.wide.any(found if where.mask is None else where.wide.and_(found, where.mask))
         em, status = where.scalar, self.status()
         old = em.op(f"load i32, ptr {status}", "i32")
-        em.raw(f"store i32 {em.select(found, self.plan.order[op] + 1, old).text}, ptr {status}")
+        new = em.select(em.and_(found, em.compare("eq", old, 0)), self.plan.order[op] + 1, old)  # the first one stays
+        em.raw(f"store i32 {new.text}, ptr {status}")
 
     # -- memory ------------------------------------------------------------------------------------------------------
 

@@ -14,9 +14,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from ..ir import rewrite
+from ..ir.control import has_effect
+from ..ir.failing import may_fail
 from ..ir.graph import Function, Op, Value
 from . import access, regions, special
-from .fusion_rules import divides, early, nested, trips
+from .fusion_rules import awkward, early, fails, nested, trips
 from .plan import (
     Call,
     Kernel,
@@ -62,7 +64,7 @@ def _plan(given: Plan) -> Plan:
     for _ in range(_ROUNDS):
         planner = _Planner(given, forced, last)
         planner.run()
-        more = set(planner.dear()) | set(planner.awkward()) | planner.overlapping
+        more = set(planner.dear()) | set(awkward(planner.plan, planner.walks)) | planner.overlapping
         if not more - forced:
             break
         forced |= more
@@ -98,6 +100,7 @@ class _Planner:
         self.walks: list[Walk] = []
         self.overlapping: set[Value] = set()  # what must be read before an array is written into
         self.reduced: dict[tuple[Value, str, tuple[int, ...]], Value] = {}
+        self.effect = 0  # the last step with an effect, and all before it
 
     # -- building ----------------------------------------------------------------------------------------------------
 
@@ -143,7 +146,7 @@ class _Planner:
             depth = max(depth, self.depth.get(x, 0))
         self.need[v] = need
         if not v.type.shape:
-            if any(is_array(x) for x in op.operands):
+            if any(is_array(x) for x in op.operands) or may_fail(op):
                 self.number(op)
             return
         if op.kind.name == "constant" and not is_literal(v):
@@ -173,6 +176,7 @@ class _Planner:
         step = Call(len(self.steps), op=op, inputs=inputs)
         for v in inputs:
             step.deps |= self.closure(self.need[v])
+        self.in_order(step, op)
         if op.kind.name in special.SCATTERS:
             self.overwrite(inputs[0])
             step.deps |= self.closure(self.readers[self.plan.owner[inputs[0]]])
@@ -191,6 +195,7 @@ class _Planner:
         """A scalar from arrays: read here, so that the arrays may be overwritten afterwards."""
         v = op.results[0]
         step = Number(len(self.steps), op=op, reads=self.plan.walk(number(op)))
+        self.in_order(step, op)
         for leaf in step.reads.leaves:
             step.deps |= self.closure(self.need[leaf.owner])
         for x in step.reads.scalars:
@@ -209,6 +214,7 @@ class _Planner:
         for v in written:
             self.overwrite(v)
         step = Region(len(self.steps), op=op, inputs=tuple(rewrite.inputs(op)))
+        self.in_order(step, op)
         for v in step.inputs:
             step.deps |= self.closure(self.need[v])
             for o in self.plan.owners(v) if is_array(v) else ():
@@ -223,6 +229,12 @@ class _Planner:
                 self.plan.owner[v] = v
             else:
                 self.plan.registers.add(v)
+
+    def in_order(self, step: Steps, op: Op) -> None:
+        """Effects run in program order, and what may fail after those before it."""
+        step.deps |= self.effect
+        if has_effect(op):
+            self.effect = step.bit | self.closure(step.deps)
 
     def overwrite(self, base: Value) -> None:
         """An array is about to be written into, if nothing reads it later: what looks at it must be made before."""
@@ -271,6 +283,8 @@ class _Planner:
             return False
         if root.base is not None and self.closure(self._readers(root.base) & ~kernel.bit) & kernel.bit:
             return False
+        if self.effect & kernel.bit and fails(root, reads):
+            return False
         if self._crosses(root, kernel.reads):
             return False
         stored = {r.target: r.position for r in kernel.roots if not r.reduce and not r.add}
@@ -285,7 +299,7 @@ class _Planner:
 
     def join(self, kernel: Kernel, root: Root, reads: Walk) -> None:
         """Adds a root to a kernel; whatever comes after the kernel now comes after what the root needs, too."""
-        deps = 0
+        deps = self.effect if fails(root, reads) else 0
         for leaf in reads.leaves:
             deps |= self.closure(self.need[leaf.owner])
         for v in reads.scalars if root.base is None else (*reads.scalars, root.base):
@@ -346,20 +360,6 @@ class _Planner:
             if (total[v] - numel(v)) * work > _MEMORY * numel(v) + _LAUNCH:
                 covered |= self.below[v]
                 yield v
-
-    def awkward(self) -> Iterator[Value]:
-        """Operands of reshapes that would be read through divisions: with a buffer the reshape is free."""
-        for walk in self.walks:
-            if not any(divides(leaf.position) for leaf in walk.leaves):
-                continue
-            for v, at in walk.visits:
-                op = v.owner
-                assert isinstance(op, Op)
-                x = op.operands[0] if access.form(op) == access.MAP else None
-                if x is not None and x.type.shape and x not in self.plan.owner:
-                    (part,) = access.parts(op, at)
-                    if any(map(divides, part.at)) and not any(map(divides, at)) and not is_literal(part.value):
-                        yield part.value
 
     # -- results -----------------------------------------------------------------------------------------------------
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import prod
 
+from ..ir.failing import may_fail
 from ..ir.graph import Op, Value
 from . import access
 from .index_map import At, Index, Quot, Rem, levels_of
-from .plan import Kernel, Root, is_array
+from .plan import Kernel, Plan, Root, Walk, is_array, is_literal
 
 
 def early(ops: Iterable[Op]) -> dict[Value, list[Op]]:
@@ -36,3 +37,23 @@ def trips(domain: tuple[int, ...], at: At) -> int:
 def divides(e: Index) -> bool:
     """Whether quotients or remainders occur."""
     return any(isinstance(a, (Quot, Rem)) for a in e.terms)
+
+
+def fails(root: Root, reads: Walk) -> bool:
+    """Whether making the root may stop the program."""
+    return may_fail(root.op) or any(isinstance(v.owner, Op) and may_fail(v.owner) for v, _ in reads.visits)
+
+
+def awkward(plan: Plan, walks: Iterable[Walk]) -> Iterator[Value]:
+    """Operands of reshapes that would be read through divisions: with a buffer the reshape is free."""
+    for walk in walks:
+        if not any(divides(leaf.position) for leaf in walk.leaves):
+            continue
+        for v, at in walk.visits:
+            op = v.owner
+            assert isinstance(op, Op)
+            x = op.operands[0] if access.form(op) == access.MAP else None
+            if x is not None and x.type.shape and x not in plan.owner:
+                (part,) = access.parts(op, at)
+                if any(map(divides, part.at)) and not any(map(divides, at)) and not is_literal(part.value):
+                    yield part.value

@@ -44,11 +44,18 @@ class LLVMError(RuntimeError):
 
 
 class Library:
-    """Loaded machine code. It lives as long as this object: who holds an address must hold it."""
+    """Loaded machine code. It lives as long as this object: who holds an address must hold it.
+
+    Attributes:
+      llvm: the text. keep: objects that the code refers to by address. asks_python: whether the code may leave a Python
+      exception behind (`python_calls`).
+    """
 
     def __init__(self, llvm: str, lookup: elf.Resolve, owner: object, opt: int,
                  passes: tuple[str, ...]) -> None:
         self.llvm = llvm
+        self.keep: list[object] = []
+        self.asks_python = False
         self._lookup = lookup
         self._owner = owner
         self._opt = opt

@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..ir.graph import Value
-from . import memory, scalar
+from . import access, memory, scalar
 from .emitter import Context, Emitter, Reg
 from .evaluate import Evaluator, dtype_of
 from .index_map import At, Index, Var, atom, substitute
 from .nest import Schedule, schedule, vector_bytes
 from .plan import Kernel, Leaf, Plan, Root
+from .ranges import Checks
 from .reduce_loops import Accumulator
 from .scope import Carried, Scope, Val, loop, once
 
@@ -29,7 +30,8 @@ class KernelCode:
 
     Attributes:
       name, text: the function. pointers: whose buffers it takes, in order. numbers: the 0-d values after them.
-      checks: whether it returns an i32 status instead of nothing. schedule: its loops, for dumps (None for a routine).
+      checks: whether it returns an i32 status instead of nothing; `late` if something may have been written then.
+      schedule: its loops, for dumps (None for a routine).
     """
 
     name: str
@@ -38,6 +40,7 @@ class KernelCode:
     numbers: list[Value]
     checks: bool
     schedule: Schedule | None = None
+    late: bool = False
 
 
 def attributes() -> str:
@@ -48,7 +51,9 @@ def attributes() -> str:
 class KernelWriter:
     """Writes one kernel."""
 
-    def __init__(self, plan: Plan, kernel: Kernel, context: Context, fma: bool, contract: bool = False) -> None:
+    def __init__(
+        self, plan: Plan, kernel: Kernel, context: Context, checks: Checks, fma: bool, contract: bool = False
+    ) -> None:
         self.schedule = schedule(kernel)
         self.pointers: dict[Value, str] = {}
         self.numbers: dict[Value, Val] = {}
@@ -57,7 +62,7 @@ class KernelWriter:
         # Names of its own, so that equal kernels have equal texts (and are compiled once).
         em = Emitter(0, fma=fma, contract=contract, context=Context(decls=context.decls))
         self.top = Scope(None, -1, em, self.schedule.lanes)
-        self.ev = Evaluator(plan, self._pointer, self._number, self._status, self.schedule.vector)
+        self.ev = Evaluator(plan, self._pointer, self._number, self._status, checks, self.schedule.vector)
         self.ev.order = self.schedule.depth
         self.accumulators = self._accumulators()
 
@@ -82,6 +87,7 @@ class KernelWriter:
 
     def write(self) -> KernelCode:
         """The whole function."""
+        self._early_checks()
         self.nest(0, self.top)
         params = [f"ptr {p}" for p in self.pointers.values()]
         params += [f"{n.reg.ty} {n.reg.text}" for n in self.numbers.values()]
@@ -91,7 +97,27 @@ class KernelWriter:
             self.allocas += ["  %status = alloca i32", "  store i32 0, ptr %status"]
             end = ["  %failed = load i32, ptr %status", "  ret i32 %failed"]
         text = "\n".join([head, "entry:", *self.allocas, *self.top.scalar.lines, *end, "}"])
-        return KernelCode(NAME, text, list(self.pointers), list(self.numbers), self.checks, self.schedule)
+        late = self.checks and self.ev.reports > self.early
+        return KernelCode(NAME, text, list(self.pointers), list(self.numbers), self.checks, self.schedule, late)
+
+    def _early_checks(self) -> None:
+        """Looks at the indices that are the same at every point, and leaves before anything is written if one is bad."""
+        for root in self.schedule.roots:
+            for a in access.dynamics(root.out):
+                if not a.value.type.shape:
+                    self.ev.atom(a, self.top)
+        for leaf in self.schedule.reads.leaves:
+            for a in access.dynamics((leaf.position,)):
+                if not a.value.type.shape:
+                    self.ev.atom(a, self.top)
+        self.early = self.ev.reports
+        if self.checks:
+            em = self.top.scalar
+            bad, wrong, good = em.op("load i32, ptr %status", "i32"), em.new_label("wrong"), em.new_label("good")
+            em.raw(f"br i1 {em.compare('ne', bad, 0).text}, label %{wrong}, label %{good}")
+            em.label(wrong)
+            em.raw(f"ret i32 {bad.text}")
+            em.label(good)
 
     # -- loops -------------------------------------------------------------------------------------------------------
 

@@ -2,8 +2,8 @@
 
 `i32 main(ptr ins, ptr outs, ptr scratch)`: arrays of pointers to the parameters' and results' elements, and the
 arena. 0-d values live in registers of `main`; a scalar function is a few instructions, a loop over scalars a loop of
-a few. A status other than 0 is 1 + the number of the op (in the order of the text) that found a bad index, or -1
-where memory ran out.
+a few. A status other than 0 is 1 + the number of the op (in the order of the text) that failed, or one of those in
+`errors`.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ import numpy as np
 
 from ..ir.graph import Op, Value
 from ..ir.types import StackType
-from . import access, helpers, matmul, memory, opaque, scalar
+from . import access, helpers, matmul, memory, opaque, python_calls, scalar
 from .access import Guard
 from .blas import BlasInfo, available
 from .buffers import Memory, Place, assign, bytes_of
+from .effects import EffectWriter
 from .emitter import Context, Emitter, Reg
 from .evaluate import Evaluator, dtype_of
 from .host import host
 from .index_map import Dyn
 from .loops import NAME, KernelCode, KernelWriter, attributes
 from .plan import Call, Kernel, Leaf, Number, Plan, is_literal
-from .ranges import Ranges
+from .polls import PollWriter
+from .ranges import Checks, Ranges
 from .region_emit import RegionWriter
 from .scope import Scope, Val
 from .special import SCATTERS
@@ -34,30 +36,32 @@ from .stacks import OPS, StackWriter
 
 @dataclass(slots=True)
 class Module:
-    """The text and what is needed to load and call it."""
+    """The text and what is needed to load and call it: `keep` holds what the code refers to by address."""
 
     text: str
     memory: Memory
     symbols: dict[str, int] = field(default_factory=dict)
     called: list[tuple[Kernel | Call, KernelCode]] = field(default_factory=list)  # in order
-    keep: BlasInfo | None = None
+    keep: list[object] = field(default_factory=list)
+    asks_python: bool = False
 
 
 class _MainEvaluator(Evaluator):
     """Elements that `main` itself reads: a bad index ends the function at once."""
 
     def __init__(self, module: ModuleWriter) -> None:
-        super().__init__(module.plan, module.pointer, module.number, str)
+        super().__init__(module.plan, module.pointer, module.number, str, module.checks)
         self.fail = module.fail
-        self.ranges = Ranges(module.plan.fn)
 
     def checked(self, a: Dyn, scope: Scope, guard: Guard) -> Val:
         """The element, minus `low`, as an i64; not checked where the program's text says that it fits."""
         if a.value.type.shape:
             return super().checked(a, scope, guard)
-        root, c = self.ranges.offset(a.value)
-        low, high = self.ranges.of(a.value)
-        if low < a.low or high >= a.low + a.extent:
+        ranges = self.checks.ranges
+        assert ranges is not None
+        root, c = ranges.offset(a.value)
+        low, high = ranges.of(a.value)
+        if self.checks.bounds and (low < a.low or high >= a.low + a.extent):
             return super().checked(a, scope, guard)
         hit = scope.find(("i64", root))
         if hit is None:
@@ -68,15 +72,16 @@ class _MainEvaluator(Evaluator):
         return Val(scope.scalar.add(hit.reg, c - a.low), -1) if c != a.low else hit
 
     def report(self, op: Op, bad: Val, scope: Scope) -> None:
-        """Leaves the function where the index is out of range."""
+        """Leaves the function where the op cannot go on."""
         self.fail(bad.reg, str(self.plan.order[op] + 1))
 
 
 class ModuleWriter:
     """Writes the module of one plan."""
 
-    def __init__(self, plan: Plan, donate: Mapping[int, int], contract: bool = False) -> None:
+    def __init__(self, plan: Plan, donate: Mapping[int, int], contract: bool = False, bounds: bool = True) -> None:
         self.plan = plan
+        self.checks = Checks(Ranges(plan.fn), bounds)
         self.memory = assign(plan, donate)
         self.context = Context()
         self.fma = host().has_fma
@@ -87,12 +92,19 @@ class ModuleWriter:
         self.pointers: dict[Value | Place, str] = {}
         self.areas: dict[Place, str] = {}  # pointers to areas that change roles, as they are just now
         self.stacks = StackWriter(self)
+        self.effects = EffectWriter(self)
+        self.polls = PollWriter(self)
         self.globals: list[str] = []
         self.called: list[tuple[Kernel | Call, KernelCode]] = []
         self.names: dict[str, str] = {}  # text of a kernel -> its name
         self.functions: dict[str, str] = {}
         self.blas: BlasInfo | None = None
         self.has_status = False
+        # A call that fails must leave its donors as they were.
+        self.donate = donate
+        self.written: set[int] = set()  # results with a donor that hold something new already
+        self.torn: set[int] = set()  # those for which that is so where the call may fail
+        self.ways_out = 0
 
     def write(self) -> Module:
         """The module."""
@@ -101,14 +113,23 @@ class ModuleWriter:
         self.steps(self.plan)
         self._results()
         text, names = helpers.split(self.context.decls)
-        parts = [*self.globals, text, self.stacks.text(), *self.functions.values(), *self._kernel_texts(), self._main()]
+        head = [*self.globals, text, self.stacks.text(), self.effects.text(), self.polls.text()]
+        parts = [*head, *self.functions.values(), *self._kernel_texts(), self._main()]
         symbols = (self.blas.symbols() if self.blas else {}) | self.stacks.symbols()
         if names:
             symbols |= helpers.addresses(names, self.context.decls)
-        return Module("\n".join(parts) + "\n", self.memory, symbols, self.called, self.blas)
+        keep: list[object] = [self.blas]
+        if self.effects.used:
+            symbols |= {"pb_tell": python_calls.symbol("pb_tell"), "pb_teller": id(self.effects.teller)}
+            keep.append(self.effects.teller)
+        if self.polls.used:
+            symbols["pb_poll"] = python_calls.symbol("pb_poll")
+        asks = self.effects.used or self.polls.used
+        return Module("\n".join(parts) + "\n", self.memory, symbols, self.called, keep, asks)
 
     def _main(self) -> str:
-        start = [*(["  %status = alloca i32"] if self.has_status else []), *self.stacks.start()]
+        start = ["  %status = alloca i32"] if self.has_status else []
+        start += [*self.stacks.start(), *self.effects.start(), *self.polls.start()]
         end = ["  br label %leave", "leave:", *self.stacks.end(), "  ret i32 0"]
         if self.has_status:
             end = [
@@ -197,14 +218,20 @@ class ModuleWriter:
 
     def fail(self, bad: Reg, status: str) -> None:
         """Ends the function with a status if the condition holds."""
-        self.has_status = True
         em = self.scope.scalar
         wrong, good = em.new_label("wrong"), em.new_label("good")
         em.raw(f"br i1 {bad.text}, label %{wrong}, label %{good}")
         em.label(wrong)
-        em.raw(f"store i32 {status}, ptr %status")
-        em.raw("br label %failed")
+        self.leave(status)
         em.label(good)
+
+    def leave(self, status: str) -> None:
+        """Ends the function with a status; a label must follow."""
+        self.has_status = True
+        self.ways_out += 1
+        self.torn |= self.written
+        self.scope.scalar.raw(f"store i32 {status}, ptr %status")
+        self.scope.scalar.raw("br label %failed")
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
@@ -215,6 +242,7 @@ class ModuleWriter:
                 self.kernel(step)
             elif isinstance(step, Call):
                 self.call(step)
+                self.wrote(*step.targets)
             elif isinstance(step, Number):
                 assert step.op is not None
                 self.number(step.op.results[0])
@@ -232,8 +260,9 @@ class ModuleWriter:
         if not step.domain and not any(r.reduce for r in step.roots):
             self._point(step)
             return
-        writer = KernelWriter(self.plan, step, self.context, self.fma, self.contract)
+        writer = KernelWriter(self.plan, step, self.context, self.checks, self.fma, self.contract)
         self.invoke(step, writer.write())
+        self.wrote(*step.targets)
 
     def invoke(self, step: Kernel | Call, code: KernelCode) -> None:
         """The call of a kernel, and the way out when it found a bad index. Equal kernels are one function."""
@@ -248,6 +277,8 @@ class ModuleWriter:
             em.raw(f"call void @{code.name}({', '.join(args)})")
             return
         status = em.op(f"call i32 @{code.name}({', '.join(args)})", "i32")
+        if code.late:
+            self.wrote(*step.targets)
         self.fail(em.compare("ne", status, 0), status.text)
 
     def _point(self, step: Kernel) -> None:
@@ -259,6 +290,7 @@ class ModuleWriter:
         for r, x in zip(step.roots, values, strict=True):
             if r.kept:
                 memory.store(ev, r.target, r.position, x, self.scope, add=r.add)
+                self.wrote(r.target)
 
     def _find_blas(self) -> BlasInfo:
         self.blas = self.blas or available()
@@ -267,9 +299,19 @@ class ModuleWriter:
     def copy(self, source: Value, target: Value) -> None:
         """Makes `target` hold the elements of `source`, unless they share memory."""
         places = self.memory.places
-        if places.get(source) is not None and places.get(source) == places.get(target):
+        place = places.get(target)
+        if places.get(source) is not None and places.get(source) == place:
             return
         self.move(self.pointer(source), self.pointer(target), bytes_of(target))
+        if place is None or places.get(source) != Place("in", self.donate.get(place.at, -1)):
+            self.wrote(target)  # a donor that takes its own elements does not change
+
+    def wrote(self, *targets: Value) -> None:
+        """Notes that buffers hold something new."""
+        for v in targets:
+            place = self.memory.places.get(v)
+            if place is not None and place.kind == "out" and place.at in self.donate:
+                self.written.add(place.at)
 
     def move(self, source: str, target: str, size: int) -> None:
         """Copies bytes, unless the addresses are the same."""
@@ -301,11 +343,14 @@ class ModuleWriter:
         if op.kind.name in OPS:
             self.stacks.write(op)
             return
+        if op.kind.effect:
+            self.effects.write(op)
+            return
         if op.kind.name in SCATTERS:
             self.copy(self.plan.owner[op.operands[0]], op.results[0])
         if not all(access.shape_of(v) == () or bytes_of(v) for v in op.results):
             return
-        self.invoke(step, opaque.write(self.plan, op, self.context))
+        self.invoke(step, opaque.write(self.plan, op, self.context, self.checks.bounds))
 
     # -- results -----------------------------------------------------------------------------------------------------
 

@@ -43,10 +43,9 @@ class _Routine:
     def finish(self) -> KernelCode:
         """The whole function."""
         params = [f"ptr {p}" for p in self.pointers.values()] + [f"{r.ty} {r.text}" for r in self.numbers.values()]
-        start = ["  %status = alloca i32", "  store i32 0, ptr %status"] if self.checks else []
-        end = ["  %failed = load i32, ptr %status", "  ret i32 %failed"] if self.checks else ["  ret void"]
+        end = "  ret i32 0" if self.checks else "  ret void"
         head = f"define private {'i32' if self.checks else 'void'} @{NAME}({', '.join(params)}) {attributes()} {{"
-        text = "\n".join([head, "entry:", *start, *self.top.scalar.lines, *end, "}"])
+        text = "\n".join([head, "entry:", *self.top.scalar.lines, end, "}"])
         return KernelCode(NAME, text, list(self.pointers), list(self.numbers), self.checks)
 
     # -- pieces ------------------------------------------------------------------------------------------------------
@@ -109,11 +108,11 @@ def _lanes(inner: int, v: Value) -> int:
     return lanes if inner >= lanes else 0
 
 
-def write(plan: Plan, op: Op, context: Context) -> KernelCode:
-    """The routine of an opaque op."""
+def write(plan: Plan, op: Op, context: Context, bounds: bool = True) -> KernelCode:
+    """The routine of an opaque op; `bounds` says whether it tests its indices."""
     kind = op.kind.name
     if kind in SCATTERS:
-        return _scatter(plan, op, context)
+        return _scatter(plan, op, context, bounds)
     if kind in ("argmax", "argmin"):
         return _arg_extreme(plan, op, context)
     return _scan(plan, op, context)
@@ -133,15 +132,18 @@ def fill(root: Root, context: Context) -> KernelCode:
     return r.finish()
 
 
-def _scatter(plan: Plan, op: Op, context: Context) -> KernelCode:
-    """out[b, t, indices[b, i], :] += (or =) v[b, t, i, :], in the indices' order; `out` holds the base already."""
+def _scatter(plan: Plan, op: Op, context: Context, bounds: bool) -> KernelCode:
+    """out[b, t, indices[b, i], :] += (or =) v[b, t, i, :], in the indices' order; `out` holds the base already.
+
+    All indices are looked at before anything is written, so that an error leaves `out` as it was.
+    """
     (base, indices, v), out = op.operands, op.results[0]
     axis, batch = op.attrs["axis"], op.attrs["batch_dims"]
     shape = shape_of(base)
     outer, between, inner = prod(shape[:batch]), prod(shape[batch:axis]), prod(shape[axis + 1 :])
     picks = prod(shape_of(indices)[batch:])
     r = _Routine(plan, context, _lanes(inner, out))
-    r.checks = True
+    r.checks = bounds
     for x in (indices, v):  # a 0-d value need not lie in a buffer
         if x.type.shape == ():
             r.numbers[x] = Reg(f"%n{len(r.numbers)}", scalar.element(x.type.dtype.short))
@@ -150,8 +152,7 @@ def _scatter(plan: Plan, op: Op, context: Context) -> KernelCode:
     def row(scope: Scope, b: Reg, t: Reg, i: Reg) -> None:
         em = scope.scalar
         bt = _flat(em, b, between, t)
-        pick = r.numbers.get(indices) or r.load(scope, indices, _flat(em, b, picks, i))
-        index = _checked(scope, pick, shape[axis], plan.order[op] + 1)
+        index = _index(r, scope, indices, _flat(em, b, picks, i))
         to, source = em.mul(_flat(em, bt, shape[axis], index), inner), em.mul(_flat(em, bt, picks, i), inner)
 
         def one(s: Scope, j: Reg) -> None:
@@ -165,6 +166,8 @@ def _scatter(plan: Plan, op: Op, context: Context) -> KernelCode:
         r.along(scope, inner, one)
 
     if outer * between * picks * inner:
+        if bounds:
+            _check_all(r, indices, outer * picks, shape[axis], plan.order[op] + 1)
         r.each(
             r.top, outer,
             lambda s, b: r.each(s, between, lambda s2, t: r.each(s2, picks, lambda s3, i: row(s3, b, t, i))),
@@ -172,14 +175,26 @@ def _scatter(plan: Plan, op: Op, context: Context) -> KernelCode:
     return r.finish()
 
 
-def _checked(scope: Scope, index: Reg, bound: int, status: int) -> Reg:
-    """The index as i64; out of range it is 0 and the status is set."""
-    em = scope.scalar
-    index = em.convert("sext", index, "i64") if index.ty == "i32" else index
-    fits = em.compare("ult", index, bound)
-    old = em.op("load i32, ptr %status", "i32")
-    em.raw(f"store i32 {em.select(fits, old, status).text}, ptr %status")
-    return em.select(fits, index, 0)
+def _index(r: _Routine, scope: Scope, indices: Value, at: Reg) -> Reg:
+    """An element of the indices as i64."""
+    pick = r.numbers.get(indices) or r.load(scope, indices, at)
+    return scope.scalar.convert("sext", pick, "i64") if pick.ty == "i32" else pick
+
+
+def _check_all(r: _Routine, indices: Value, n: int, bound: int, status: int) -> None:
+    """Leaves the routine with the status when one of the `n` indices is out of range."""
+
+    def step(s: Scope, carried: Carried) -> Carried:
+        index = _index(r, s, indices, Reg(s.vars[0], "i64"))
+        return [s.scalar.or_(carried[0], s.scalar.compare("uge", index, bound))]
+
+    em = r.top.scalar
+    (bad,) = loop(r.top, 0, 0, ("0", str(n), 1), [(em.const(0, "i1"), False)], step, sure=True)
+    wrong, good = em.new_label("wrong"), em.new_label("good")
+    em.raw(f"br i1 {bad.text}, label %{wrong}, label %{good}")
+    em.label(wrong)
+    em.raw(f"ret i32 {status}")
+    em.label(good)
 
 
 def _arg_extreme(plan: Plan, op: Op, context: Context) -> KernelCode:

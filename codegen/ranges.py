@@ -7,7 +7,9 @@ leave its dtype wraps round, so its interval is the whole dtype.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from ..ir.elementwise import IntegerArithmetic
 from ..ir.graph import Block, Function, Op, Value
 from .plan import is_literal
 
@@ -111,6 +113,27 @@ class Ranges:
         if step[1] < 0:
             return min(high[0] + 1, low[1]), low[1]
         return min(low[0], high[0] + 1), max(low[1], high[1] - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What compiled code tests at run time. `bounds`: whether indices are; `ranges`: what need not be tested."""
+
+    ranges: Ranges | None = None
+    bounds: bool = True
+
+    def operand(self, op: Op) -> Value | None:
+        """The operand of integer arithmetic that may be one that the op refuses: a zero divisor, a negative power."""
+        if not isinstance(op.kind, IntegerArithmetic) or not op.operands[1].type.dtype.is_integer:
+            return None
+        v = op.operands[1]
+        if is_literal(v):
+            return v if bool(op.kind.refused(_number(v))) else None
+        if v.type.shape or self.ranges is None:
+            return v
+        low, high = self.ranges.of(v)
+        fits = low >= 0 if bool(op.kind.refused(-1)) else low > 0 or high < 0
+        return None if fits else v
 
 
 def _whole(v: Value) -> Range:

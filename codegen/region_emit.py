@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..ir.graph import Block, Op, Value
+from ..ir.graph import Op, Value
 from ..ir.types import StackType
 from . import regions
 from .buffers import Place, bytes_of
 from .emitter import Emitter, Reg
 from .plan import Kernel, Plan, Region, is_array, is_literal, store
+from .polls import defined
 from .scope import Scope, Val
 
 if TYPE_CHECKING:
@@ -31,10 +32,24 @@ class _Phi:
     at: Reg
     now: Reg
     next: Reg | None = None
+    resumed: Reg | None = None  # the next trip's after a poll, where that differs
 
-    def line(self, before: str, latch: str) -> str:
+    def line(self, before: str, latch: str, poll: str) -> str:
         assert self.next is not None
-        return f"{self.now.text} = phi {self.now.ty} [{self.at.text}, %{before}], [{self.next.text}, %{latch}]"
+        ways = [(self.at, before), (self.next, latch)]
+        if poll:
+            ways.append((self.resumed or self.next, poll))
+        return f"{self.now.text} = phi {self.now.ty} " + ", ".join(f"[{r.text}, %{b}]" for r, b in ways)
+
+
+@dataclass(slots=True)
+class _Latch:
+    """The end of a counted loop's trip: the blocks from which it goes back and from which it is left. `stop`: where it
+    stops next, to poll or at its end."""
+
+    back: str
+    leave: str
+    stop: _Phi | None = None
 
 
 class RegionWriter:
@@ -47,16 +62,19 @@ class RegionWriter:
         self.op: Op = step.op
         self.outer: Scope = module.scope
         self.arrays = regions.carries(step)
+        self.poll = module.polls.of(self.op) if regions.is_loop(step) else None
 
     def write(self) -> None:
         """The code; results go to the scope and the buffers round it."""
-        kind = self.op.kind.name
+        kind, ways_out = self.op.kind.name, self.m.ways_out
         if kind == "if":
             self._if()
         elif kind == "for":
             self._for()
         else:
             self._while()
+        if kind != "if" and self.m.ways_out > ways_out:
+            self.m.torn |= self.m.written  # what a trip writes, the next one may leave behind
 
     # -- pieces of loops ---------------------------------------------------------------------------------------------
 
@@ -66,7 +84,7 @@ class RegionWriter:
             assert c.init is not None
             assert c.param is not None
             self._hand(c.init, c.param)
-        inside = set(_defined(self.op))
+        inside = set(defined(self.op))
         for plan in self.step.plans:
             for v in dict.fromkeys(regions.scalars(plan)):
                 if v not in inside and not is_literal(v) and not isinstance(v.type, StackType):
@@ -82,6 +100,7 @@ class RegionWriter:
             self.m.kernel(kernel)
         elif pointer is not None:
             self.m.move(pointer, self.m.pointer(target), bytes_of(target))
+            self.m.wrote(target)
         else:
             self.m.copy(owner, target)
 
@@ -101,6 +120,9 @@ class RegionWriter:
         rings = {self.m.memory.rings[p][0] for p in _turning(self.m.memory.places, self.m.memory.turns, self.step)}
         places = sorted(p for p, (n, _) in self.m.memory.rings.items() if n in rings)
         return {p: self._phi(Reg(self.m.area(p), "ptr")) for p in places}
+
+    def _resumed(self) -> str:
+        return self.poll.block if self.poll else ""
 
     def _inner(self, parent: Scope, label: str) -> Scope:
         return Scope(parent, -1, parent.scalar.fork(0, block=label), 0)
@@ -174,27 +196,53 @@ class RegionWriter:
         self._yield(plan, phis, areas)
         em, body = outer.scalar, inner.scalar
         index.next = body.add(index.now, by)
-        if count is None:
-            again = body.compare("ne", index.next, high)
-        else:
-            count.next = body.sub(count.now, 1)
-            again = body.compare("ne", count.now, 0)
-        body.raw(f"br i1 {again.text}, label %{label}, label %{out}")
+        m.scope = inner
+        latch = self._latch(body, (index, count), (high, by), (label, out))
         m.scope = outer
         start = self._start(low, high, by)
         em.raw(f"br label %{label}" if start is None else f"br i1 {start.text}, label %{label}, label %{out}")
-        before, latch = em.block, body.block
+        before = em.block
         em.label(label)
-        live = [p for p in (index, count, *phis, *areas.values()) if p is not None]
-        self._paste(em, body, (p.line(before, latch) for p in live))
+        live = [p for p in (index, count, latch.stop, *phis, *areas.values()) if p is not None]
+        self._paste(em, body, (p.line(before, latch.back, self._resumed()) for p in live))
         em.label(out)
 
         def end(phi: _Phi) -> Reg:
             assert phi.next is not None
-            return phi.next if start is None else em.phi(phi.at.ty, (phi.at, before), (phi.next, latch))
+            return phi.next if start is None else em.phi(phi.at.ty, (phi.at, before), (phi.next, latch.leave))
 
         self._results([None if p is None else end(p) for p in phis])
         m.areas = before_areas | {p: end(phi).text for p, phi in areas.items()}
+        if self.poll:
+            self.poll.end(em)
+
+    def _latch(
+        self, body: Emitter, counters: tuple[_Phi, _Phi | None], bounds: tuple[Reg, Reg], labels: tuple[str, str]
+    ) -> _Latch:
+        """The end of a trip: back to the first label, or on to the second."""
+        (index, count), (high, by), (label, out), poll = counters, bounds, labels, self.poll
+        assert index.next is not None
+        at, last, up = index.next, high, _known(by) == 1
+        if count is not None:
+            count.next = body.sub(count.now, 1)
+            at, last, up = count.now, Reg("0", count.now.ty), False
+        if poll is None or poll.shared:
+            again, latch = body.compare("ne", at, last), body.block
+            if poll is None:
+                body.raw(f"br i1 {again.text}, label %{label}, label %{out}")
+                return _Latch(latch, latch)
+            more = body.new_label("more")
+            body.raw(f"br i1 {again.text}, label %{more}, label %{out}")
+            body.label(more)
+            poll.trip(body, label)
+            return _Latch(more, latch)
+        stop = self._phi(poll.first(self.outer.scalar, (index if count is None else count).at, last, up))
+        stop.next, pause = stop.now, body.new_label("pause")
+        again, latch = body.compare("ne", at, stop.now), body.block
+        body.raw(f"br i1 {again.text}, label %{label}, label %{pause}")
+        body.label(pause)
+        stop.resumed = poll.stopped(body, stop.now, last, up, (label, out))
+        return _Latch(latch, pause, stop)
 
     def _start(self, low: Reg, high: Reg, by: Reg) -> Reg | None:
         """Whether there is a first trip; None if that is certain."""
@@ -229,6 +277,9 @@ class RegionWriter:
         phis, areas = self._carried(self.op.operands), self._areas()
         before_areas = dict(m.areas)
         em = outer.scalar
+        left: _Phi | None = None
+        if self.poll and not self.poll.shared:
+            left = self._phi(em.const(self.poll.chunk, "i64"))
         test, body, out = em.new_label("while"), em.new_label("do"), em.new_label("end")
         m.areas.update((p, phi.now.text) for p, phi in areas.items())
         first = self._inner(outer, test)
@@ -238,18 +289,32 @@ class RegionWriter:
         inner = self._inner(first, body)
         self._run(plan, inner, plan.fn.params, phis)
         self._yield(plan, phis, areas)
-        inner.scalar.raw(f"br label %{test}")
+        latch = self._back(inner.scalar, left, test)
         m.scope = outer
         em.raw(f"br label %{test}")
-        before, latch = em.block, inner.scalar.block
+        before = em.block
         em.label(test)
-        live = [p for p in (*phis, *areas.values()) if p is not None]
-        self._paste(em, first.scalar, (p.line(before, latch) for p in live))
+        live = [p for p in (left, *phis, *areas.values()) if p is not None]
+        self._paste(em, first.scalar, (p.line(before, latch, self._resumed()) for p in live))
         em.label(body)
         self._paste(em, inner.scalar, ())
         em.label(out)
         self._results([None if p is None else p.now for p in phis])
         m.areas = before_areas | {p: phi.now.text for p, phi in areas.items()}
+        if self.poll:
+            self.poll.end(em, None if left is None else left.now)
+
+    def _back(self, body: Emitter, left: _Phi | None, test: str) -> str:
+        """The end of a trip of a `while`; gives the block that goes back. `left`: trips until it polls."""
+        latch = body.block
+        if self.poll is None:
+            body.raw(f"br label %{test}")
+        elif left is None:
+            self.poll.trip(body, test)
+        else:
+            left.next, left.resumed = body.sub(left.now, 1), left.at
+            self.poll.wait(body, left.next, test)
+        return latch
 
     # -- if ----------------------------------------------------------------------------------------------------------
 
@@ -295,17 +360,6 @@ def _merged(em: Emitter, regs: tuple[Reg, Reg], blocks: list[str]) -> Reg:
 def _known(reg: Reg) -> int | None:
     """The number that a register holds where it is a constant."""
     return int(reg.text) if reg.text.lstrip("-").isdigit() else None
-
-
-def _defined(op: Op) -> Iterable[Value]:
-    """All values that the regions of an op define."""
-    todo: list[Block] = list(op.regions)
-    while todo:
-        block = todo.pop()
-        yield from block.params
-        for inner in block.ops:
-            yield from inner.results
-            todo += inner.regions
 
 
 def _turning(

@@ -1,7 +1,7 @@
-"""Steps that are no fused loop nests: matrix products, scatter, argmax, scans.
+"""Steps that are no fused loop nests: matrix products, scatter, argmax, scans, effects.
 
 `inputs(op)` says which buffers (and scalars) such a step takes, `check(op)` refuses dtypes it has no code for. The
-code itself is in `matmul.py` and `opaque.py`.
+code itself is in `matmul.py`, `opaque.py`, `stacks.py` and `effects.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .errors import Unsupported
 _FLOATS, _NUMBERS, _ALL = ("f32", "f64"), ("f32", "f64", "i32", "i64"), ("f32", "f64", "i32", "i64", "bool")
 _TAKES = {
     "matmul": _NUMBERS, "scatter_add": _NUMBERS, "scatter_update": _ALL,
-    "argmax": _ALL, "argmin": _ALL, "cumsum": _NUMBERS,
+    "argmax": _ALL, "argmin": _ALL, "cumsum": _NUMBERS, "print": _ALL, "assert": _ALL,
     "linear_scan": _NUMBERS, "stack_new": _ALL, "stack_zeros": _ALL, "push": _ALL, "pop": _ALL,
 }  # fmt: skip
 
@@ -27,7 +27,7 @@ def check(op: Op) -> None:
     for v in (*op.operands, *op.results):
         if v.type.dtype.short not in _ALL:
             raise Unsupported(op, f"dtype {v.type.dtype.name} has no compiled form")
-    if op.results[0].type.dtype.short not in dtypes:
+    if op.results and op.results[0].type.dtype.short not in dtypes:
         raise Unsupported(op, f"there is no compiled form for {op.results[0].type.dtype.name}")
 
 

@@ -159,6 +159,27 @@ class Cast(Elementwise):
         return (b.cast(cts[0], dtype=dtype),)
 
 
+class IntegerArithmetic(Elementwise):
+    """An op that refuses some integers as its second operand: `refused` says which, `advice` what to write."""
+
+    refused = staticmethod(lambda y: y == 0)
+    advice = "Integer division by zero; guard the divisor with pb.where, or divide floats"
+
+    def eager(self, attrs: Attrs, *xs: Any) -> Any:
+        """The NumPy function. Raises InvalidArgumentError for an integer that is refused."""
+        y = np.asarray(xs[1])
+        if y.dtype.kind in "iu" and np.size(xs[0]) and bool(np.any(self.refused(y))):
+            raise InvalidArgumentError(f"{self.name}: {self.advice}")
+        return super().eager(attrs, *xs)
+
+
+class IntegerPower(IntegerArithmetic):
+    """`pow`: there is no integer power to a negative integer."""
+
+    refused = staticmethod(lambda y: y < 0)
+    advice = "Integers to negative integer powers are not allowed: cast the base to a float dtype first"
+
+
 def elementwise(
     name: str,
     fn: Callable[..., Any],
@@ -195,17 +216,6 @@ def _pow_exponent(b: Any, g: Any, y: Any, x: Any, p: Any) -> Any:
     return g * (y * b.where(positive, log, zero(b, x)))
 
 
-def _power(x: Any, p: Any) -> Any:
-    try:
-        return np.power(x, p)
-    except ValueError as e:
-        if "negative integer" not in str(e):
-            raise
-        raise InvalidArgumentError(
-            "pow: Integers to negative integer powers are not allowed: cast the base to a float dtype first"
-        ) from e
-
-
 def _picked(mask: str, first: bool) -> Partial:
     """The partial of an op that passes one operand on, the first where `mask(x, z)`: all of `g`, or exact zero."""
 
@@ -228,13 +238,13 @@ elementwise(
     "div", np.divide, (lambda b, g, y, x, z: g / z, lambda b, g, y, x, z: g * ((-x / z) / z)), summary="x / y"
 )
 elementwise(
-    "floordiv", np.floor_divide, (None, None), "number", summary="x / y rounded down; an integer divided by 0 gives 0"
+    "floordiv", np.floor_divide, (None, None), "number", summary="x / y rounded down", cls=IntegerArithmetic
 )
 elementwise(
     "mod", np.mod, (_same, lambda b, g, y, x, z: -(g * b.floor(x / z))), "number",
-    summary="remainder of floordiv, with the sign of y",
+    summary="remainder of floordiv, with the sign of y", cls=IntegerArithmetic,
 )  # fmt: skip
-elementwise("pow", _power, (_pow_base, _pow_exponent), "number", summary="x to the power y")
+elementwise("pow", np.power, (_pow_base, _pow_exponent), "number", summary="x to the power y", cls=IntegerPower)
 elementwise("neg", np.negative, (lambda b, g, y, x: -g,), "number", summary="-x")
 elementwise("abs", np.abs, (lambda b, g, y, x: g * b.sign(x),), "number", summary="absolute value")
 elementwise("sign", np.sign, (ZERO,), "number", summary="-1, 0 or 1; NaN stays NaN")

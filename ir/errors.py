@@ -80,6 +80,11 @@ class TypeMismatch(InvalidArgumentError, TypeError):
     """Dtypes that do not fit together: InvalidArgumentError (TensorFlow, eager) and TypeError (traced) in one."""
 
 
+class IndexMismatch(InvalidArgumentError, IndexError, ValueError):
+    """An index that the tensor does not have; also an IndexError, as Python users expect, and a ValueError, as in
+    TensorFlow's traced code."""
+
+
 class FailedAssertion(InvalidArgumentError, AssertionError):
     """A condition is false that a program asserts: InvalidArgumentError (TensorFlow) and AssertionError in one."""
 

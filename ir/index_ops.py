@@ -2,7 +2,7 @@
 
 Arrays are values: `update` and `add_at` give new arrays, which compiled code writes in place where the old one is dead.
 Reading gives its cotangent as `Into`, so that many reads of one array add into one running cotangent. An index out of
-range is an error (InvalidArgumentError), never clamped.
+range is an error (IndexMismatch), never clamped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from .derive import Composite, LinearOp, zero
 from .dims import DimLike
 from .dtypes import as_dtype
-from .errors import InvalidArgumentError
+from .errors import IndexMismatch
 from .graph import Attrs, Block
 from .infer import bad_shape, bad_type, check_attr_shape, count, equal_shapes, same_dtype, scalar_index
 from .opdef import Into, Needs, OpDef, register
@@ -291,14 +291,14 @@ def _check_slot(op: str, attrs: Attrs, types: Sequence[TensorType], fixed: int, 
 
 
 def _window(op: str, attrs: Attrs, shape: Sequence[int], sizes: Sequence[int], dynamic: Sequence[Any]) -> Any:
-    """The slot as an index for NumPy. Raises InvalidArgumentError when it leaves the array."""
+    """The slot as an index for NumPy. Raises IndexMismatch when it leaves the array."""
     given = iter(dynamic)
     out = []
     for i, (start, size, stride, dim) in enumerate(zip(attrs["starts"], sizes, attrs["strides"], shape, strict=True)):
         first = int(next(given)) if start is None else int(start)
         last = first + (size - 1) * stride
         if size and not (0 <= first < dim and 0 <= last < dim):
-            raise InvalidArgumentError(
+            raise IndexMismatch(
                 f"{op}: slice index {last if 0 <= first < dim else first} of dimension {i} out of bounds: {size} "
                 f"elements from {first} in steps of {stride}, but the dimension has {dim}"
             )
@@ -331,12 +331,12 @@ def with_batch(indices: Any, batch: int) -> tuple[Any, ...]:
 
 
 def check_indices(op: str, indices: Any, bound: int) -> None:
-    """Raises InvalidArgumentError for the first index outside [0, bound), in TensorFlow's words."""
+    """Raises IndexMismatch for the first index outside [0, bound), in TensorFlow's words."""
     if not indices.size or (indices.min() >= 0 and indices.max() < bound):
         return
     place = np.argwhere((indices < 0) | (indices >= bound))[0]
     where = ",".join(map(str, place))
-    raise InvalidArgumentError(
+    raise IndexMismatch(
         f"{op}: indices{f'[{where}]' if where else ''} = {indices[tuple(place)]} is not in [0, {bound})"
     )
 

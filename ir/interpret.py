@@ -77,6 +77,23 @@ def bind_sizes(fn: Function, arrays: Sequence[Array], sizes: Mapping[str, int]) 
     return bound
 
 
+class noted:
+    """`with noted(op): ...`: an error raised inside gets a note with the user's line of the op."""
+
+    __slots__ = ("op",)
+
+    def __init__(self, op: Op) -> None:
+        self.op = op
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        note = f"at {self.op.loc}" if self.op.loc else None
+        if note and isinstance(error, Exception) and note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
+
+
 class Interpreter:
     """Runs blocks under given sizes."""
 
@@ -94,18 +111,13 @@ class Interpreter:
     def op(self, op: Op, env: dict[Value, Array]) -> Sequence[Array]:
         """The results of one op."""
         xs = [env[v] for v in op.operands]
-        try:
+        with noted(op):
             if isinstance(op.kind, RegionOp):
                 results = op.kind.interpret(op.regions, xs, lambda block, args: self.block(block, args, env))
             elif op.kind is CALL:
                 results = interpret(op.attrs["callee"], xs)
             else:
                 results = self._eager(op, self._attrs(op.attrs), xs)
-        except Exception as e:
-            note = f"at {op.loc}" if op.loc else None
-            if note and note not in getattr(e, "__notes__", ()):
-                e.add_note(note)
-            raise
         return results
 
     def _attrs(self, attrs: Attrs) -> Attrs:

@@ -9,6 +9,7 @@ Inner loops come first, so that code leaves as many loops as it can.
 from __future__ import annotations
 
 from .elementwise import Elementwise
+from .failing import may_fail
 from .graph import Block, Function, Op, Value
 from .rewrite import inputs, keep_name
 from .types import StackType
@@ -19,7 +20,6 @@ _SAFE = frozenset({
     "concat", "pad", "argmax", "argmin", "cumsum", "linear_scan", "slice", "update", "add_at", "cast", "where", "dim",
     "shape_of", "random_bits", "random_uniform",
 })  # fmt: skip
-_SLOTS = {"slice": 1, "update": 2, "add_at": 2}  # how many operands there are when all starts are known
 _LOOKS = frozenset({"constant", "iota", "reshape", "squeeze", "expand_dims", "transpose", "broadcast_to", "reverse",
                     "identity", "stop_gradient", "slice"})  # fmt: skip
 
@@ -115,7 +115,7 @@ def _movable(op: Op) -> bool:
         return False
     if not isinstance(op.kind, Elementwise) and name not in _SAFE:
         return False
-    if name in _SLOTS and len(op.operands) > _SLOTS[name]:
+    if may_fail(op):
         return False
     return name in _LOOKS or all(_size(r) <= max(map(_size, op.operands), default=1) for r in op.results)
 

@@ -11,6 +11,7 @@ from typing import NoReturn
 from ..ir.errors import (
     AbortedError,
     FailedPreconditionError,
+    IndexMismatch,
     InternalError,
     InvalidArgumentError,
     NotFoundError,
@@ -92,11 +93,6 @@ class UnauthenticatedError(OpError):
 
 class DtypeMismatch(TypeMismatch, ValueError):
     """A value of one dtype where another was asked for: TensorFlow raises TypeError or ValueError, by the place."""
-
-
-class IndexMismatch(InvalidArgumentError, IndexError, ValueError):
-    """An index that the tensor does not have; also an IndexError, as Python users expect, and a ValueError, as in
-    TensorFlow's traced code."""
 
 
 class BadInteger(InvalidArgumentError, ValueError, OverflowError):

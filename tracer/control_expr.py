@@ -148,8 +148,9 @@ def join(*parts: Any) -> Any:
     if isinstance(test, bool):
         return p.value
     if p.kind == "assert":
-        message = "" if p.given[0] is None else p.given[0]
-        text = f"assertion failed at {user_location()}" + (f": {message}" if not is_tensor(message) else "")
+        message = p.given[0]
+        plain = message is not None and not is_tensor(message)
+        text = f"assertion failed at {user_location()}" + (f": {message}" if plain else "")
         data = [as_tensor(message)] if is_tensor(message) else []
         apply(get("assert"), [test, *data], {"message": text, "summarize": 3})
         return True

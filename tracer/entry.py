@@ -121,7 +121,7 @@ class Plain:
                 continue
             number = self.assigned[k - self.n_outputs]
             old = params[behind + number]
-            fits = (old.dtype, old.shape) == (t.dtype.np, static_shape(t))
+            fits = (old.dtype, old.shape) == (t.dtype.np, static_shape(t)) and code.donate.get(k) == behind + number
             results.append(ResultSpec("var", number, t.dtype.np, static_shape(t), behind + number if fits else None))
         return EntrySpec(
             nargs=nargs,
