@@ -10,9 +10,13 @@ from ..ir.expand import expand
 from ..ir.graph import Function
 from ..ir.inline import inline
 from ..ir.licm import licm
+from ..ir.loop_merge import merge_loops
 from ..ir.simplify import canon
+from ..ir.unstack import unstack
 
-PASSES: tuple[Callable[[Function], Function], ...] = (inline, canon, expand, canon, licm, cse, dce)
+PASSES: tuple[Callable[[Function], Function], ...] = (
+    inline, canon, expand, canon, licm, cse, merge_loops, unstack, dce,
+)  # fmt: skip
 
 
 def optimise(fn: Function) -> Function:
