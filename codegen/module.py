@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..ir.graph import Op, Value
+from ..ir.ranges import Ranges
 from ..ir.types import StackType
 from . import access, helpers, matmul, memory, opaque, scalar
 from .access import Guard
@@ -25,7 +26,6 @@ from .host import host
 from .index_map import Dyn
 from .loops import NAME, KernelCode, KernelWriter, attributes
 from .plan import Call, Kernel, Leaf, Number, Plan, is_literal
-from .ranges import Ranges
 from .region_emit import RegionWriter
 from .scope import Scope, Val
 from .special import SCATTERS
