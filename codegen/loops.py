@@ -297,7 +297,8 @@ class KernelWriter:
     def _shifted(self, root: Root, shift: int) -> Root:
         level = self.schedule.vector
         assert level is not None
-        to = {level: atom(Var(level, self.schedule.extents[level])).plus(shift)}
+        # So far from the end: an index that stays inside its dimension needs no remainder by it.
+        to = {level: atom(Var(level, self.schedule.extents[level] - shift)).plus(shift)}
         return replace(root, at=_each(root.at, to), out=_each(root.out, to))
 
 

@@ -12,12 +12,13 @@ from ..ir.inline import inline
 from ..ir.licm import licm
 from ..ir.loop_merge import merge_loops
 from ..ir.narrow import narrow
+from ..ir.segments import segments
 from ..ir.simplify import canon
 from ..ir.unstack import unstack
 from ..ir.vectorise import vectorise
 
 PASSES: tuple[Callable[[Function], Function], ...] = (
-    inline, canon, expand, canon, licm, cse, merge_loops, unstack, narrow, vectorise, canon, licm, cse, dce,
+    inline, canon, expand, canon, licm, cse, merge_loops, unstack, narrow, vectorise, canon, licm, cse, dce, segments, canon,
 )  # fmt: skip
 
 
