@@ -17,13 +17,13 @@ def put(a: Any, key: Any, value: Any) -> Any:
 
 
 def with_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of the same arguments that gives the value and the derivative by the first one."""
+    """A function that gives the value and the derivative by the argument."""
 
     @pb.function
-    def value_and_gradient(x, *rest):
+    def value_and_gradient(x):
         with pb.GradientTape() as tape:
             tape.watch(x)
-            y = f(x, *rest)
+            y = f(x)
         return y, tape.gradient(y, x)
 
     return value_and_gradient

@@ -75,7 +75,6 @@ class _Trees:
 
     def __init__(self, block: Block, used: Uses) -> None:
         self.found: dict[int, _Tree] = {}
-        local = {id(op) for op in block.ops}
         for op in block.ops:
             inner = [id(v.owner) for v in op.operands if isinstance(v.owner, Op) and id(v.owner) in self.found]
             tree = self._tree(op, [self.found[k] for k in inner])
@@ -85,7 +84,7 @@ class _Trees:
                 below = self.found.get(id(v.owner)) if isinstance(v.owner, Op) else None
                 if below is not None and below.axis == tree.axis and len(used[v]) == 1 and self._joins(op, v):
                     tree.take(self.found.pop(id(v.owner)))
-            if id(op) in local:
+            if tree.writes():
                 self.found[id(op)] = tree
 
     def _tree(self, op: Op, inner: list[_Tree]) -> _Tree | None:
@@ -120,10 +119,14 @@ class _Tree:
         self.inside.update(other.inside)
         self.borders |= other.borders
 
+    def writes(self) -> list[tuple[Op, tuple[int, int, int]]]:
+        """The writes with their slots."""
+        return [(op, s) for op in self.inside.values() if (s := _slot(op)) is not None]
+
     def pays(self) -> bool:
         """Whether pieces cost less: most of the array is written, several times or from other places of itself."""
         size: int = self.root.result.type.shape[self.axis]  # type: ignore[assignment]
-        slots = [(op, s) for op in self.inside.values() if (s := _slot(op)) is not None]
+        slots = self.writes()
         if len(self.borders) > MOST + 1 or 2 * max(end - first for _, (_, first, end) in slots) < size:
             return False
         return len(slots) > 1 or any(self._crosses(op, s[1]) for op, s in slots)
