@@ -10,7 +10,7 @@ from ..ir.expand import expand
 from ..ir.graph import Function
 from ..ir.inline import inline
 from ..ir.licm import licm
-from ..ir.loop_merge import merge_loops
+from ..ir.loop_merge import count_up, merge_loops
 from ..ir.narrow import narrow
 from ..ir.segments import segments
 from ..ir.simplify import canon
@@ -18,7 +18,8 @@ from ..ir.unstack import unstack
 from ..ir.vectorise import vectorise
 
 PASSES: tuple[Callable[[Function], Function], ...] = (
-    inline, canon, expand, canon, licm, cse, merge_loops, unstack, narrow, vectorise, canon, licm, cse, dce, segments, canon,
+    inline, canon, expand, count_up, canon, licm, cse,
+    merge_loops, unstack, narrow, vectorise, canon, licm, cse, dce, segments, canon,
 )  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 A tape inside a compiled function leaves two loops: the one that the user wrote, and the same with residuals carried
 along for the reverse. Where all that is used of the first is among what the second carries, the second takes its place.
 That the two compute the same is found by walking both bodies: carried values are taken to be equal as their starts are,
-ops on equal operands give equal results, and a pair for which the next trip's values differ is dropped.
+ops on equal operands give equal results, and a pair for which the next trip's values differ is dropped. Loops that count
+up are first written to count 0, 1, 2, ..., as the reverse writes those that it goes through.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from .attrs import attrs_key
 from .control import FOR, IF, has_effect
 from .graph import Block, Function, Op, Value, clone_function, uses
 from .rewrite import inputs, keep_name
+from .trips import normalise, number
 from .types import StackType
 
 Same = dict[Value, Value]
@@ -22,11 +24,32 @@ Same = dict[Value, Value]
 
 def merge_loops(fn: Function) -> Function:
     """A copy of the function in which no loop repeats what a later one of its block computes, too."""
-    if sum(is_loop(op) for op in fn.body.walk()) < 2:
+    if not _several(fn):
         return fn
     new = clone_function(fn)
     _block(new.body)
     return new
+
+
+def count_up(fn: Function) -> Function:
+    """A copy of the function, if it has several loops, in which those that count up do so from 0 in steps of 1."""
+    if not _several(fn):
+        return fn
+    new = clone_function(fn)
+    _count_up(new.body)
+    return new
+
+
+def _several(fn: Function) -> bool:
+    return sum(is_loop(op) for op in fn.body.walk()) > 1
+
+
+def _count_up(block: Block) -> None:
+    for op in list(block.ops):
+        for r in op.regions:
+            _count_up(r)
+        if op.kind is FOR and None not in map(number, op.operands[:3]) and (number(op.operands[2]) or 0) > 0:
+            normalise(block, op)
 
 
 def _block(block: Block) -> None:
