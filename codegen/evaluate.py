@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ..ir.graph import Op, Value
+from ..ir.ranges import Ranges
 from . import access, scalar
 from .access import Bound, Guard
 from .emitter import Reg
@@ -38,7 +39,7 @@ class Evaluator:
     Args:
       pointer: the operand text of a buffer's address. number: the register of a 0-d value.
       status: the text of a pointer to the i32 that index checks set, made at the first check.
-      vector: the level that lanes run along, or None.
+      vector: the level that lanes run along, or None. ranges: what integer scalars can be at most.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class Evaluator:
         number: Callable[[Value], Val],
         status: Callable[[], str],
         vector: int | None = None,
+        ranges: Ranges | None = None,
     ) -> None:
         self.plan = plan
         self.pointer = pointer
         self.number = number
         self.status = status
         self.vector = vector
+        self.ranges = ranges
         self.order: Mapping[int, int] = {}  # level -> depth
         self.stored: Stored = {}
 
@@ -225,7 +228,14 @@ class Evaluator:
         return hit
 
     def checked(self, a: Dyn, scope: Scope, guard: Guard) -> Val:
-        """The element, minus `low`; outside of its range the status is set (where `guard` holds) and 0 is used."""
+        """The element, minus `low`; outside of its range the status is set (where `guard` holds) and 0 is used.
+
+        There is no check where the program's text says that it fits.
+        """
+        if self.ranges is not None and not a.value.type.shape:
+            low, high = self.ranges.of(a.value)
+            if a.low <= low and high < a.low + a.extent:
+                return self._fits(a, self.ranges, scope)
         x = self.value(a.value, a.at, scope, guard)
         if x.reg.ty == "i32":
             x = self.apply(lambda em, r: em.convert("sext", r, "i64"), scope, x)
@@ -237,6 +247,16 @@ class Evaluator:
             bad = self.apply(lambda em, c, g: em.and_(c, g), scope, bad, self.condition(guard, scope))
         self.report(a.op, bad, scope)
         return self.apply(lambda em, c, r: em.select(c, r, 0), scope, fits, x)
+
+    def _fits(self, a: Dyn, ranges: Ranges, scope: Scope) -> Val:
+        root, c = ranges.offset(a.value)
+        hit = scope.find(("i64", root))
+        if hit is None:
+            x = self.value(root, (), scope)
+            if x.reg.ty == "i32":
+                x = self.apply(lambda em, r: em.convert("sext", r, "i64"), scope, x)
+            hit = scope.keep(("i64", root), x)
+        return self.apply(lambda em, r: em.add(r, c - a.low), scope, hit) if c != a.low else hit
 
     def report(self, op: Op, bad: Val, scope: Scope) -> None:
         """Sets the status where an index that `op` uses is out of range."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..ir.graph import Value
+from ..ir.ranges import Ranges
 from . import memory, scalar
 from .emitter import Context, Emitter, Reg
 from .evaluate import Evaluator, dtype_of
@@ -48,7 +49,15 @@ def attributes() -> str:
 class KernelWriter:
     """Writes one kernel."""
 
-    def __init__(self, plan: Plan, kernel: Kernel, context: Context, fma: bool, contract: bool = False) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        kernel: Kernel,
+        context: Context,
+        fma: bool,
+        contract: bool = False,
+        ranges: Ranges | None = None,
+    ) -> None:
         self.schedule = schedule(kernel)
         self.pointers: dict[Value, str] = {}
         self.numbers: dict[Value, Val] = {}
@@ -57,7 +66,7 @@ class KernelWriter:
         # Names of its own, so that equal kernels have equal texts (and are compiled once).
         em = Emitter(0, fma=fma, contract=contract, context=Context(decls=context.decls))
         self.top = Scope(None, -1, em, self.schedule.lanes)
-        self.ev = Evaluator(plan, self._pointer, self._number, self._status, self.schedule.vector)
+        self.ev = Evaluator(plan, self._pointer, self._number, self._status, self.schedule.vector, ranges)
         self.ev.order = self.schedule.depth
         self.accumulators = self._accumulators()
 

@@ -17,13 +17,11 @@ from ..ir.graph import Op, Value
 from ..ir.ranges import Ranges
 from ..ir.types import StackType
 from . import access, helpers, matmul, memory, opaque, scalar
-from .access import Guard
 from .blas import BlasInfo, available
 from .buffers import Memory, Place, assign, bytes_of
 from .emitter import Context, Emitter, Reg
 from .evaluate import Evaluator, dtype_of
 from .host import host
-from .index_map import Dyn
 from .loops import NAME, KernelCode, KernelWriter, attributes
 from .plan import Call, Kernel, Leaf, Number, Plan, is_literal
 from .region_emit import RegionWriter
@@ -47,25 +45,8 @@ class _MainEvaluator(Evaluator):
     """Elements that `main` itself reads: a bad index ends the function at once."""
 
     def __init__(self, module: ModuleWriter) -> None:
-        super().__init__(module.plan, module.pointer, module.number, str)
+        super().__init__(module.plan, module.pointer, module.number, str, ranges=Ranges(module.plan.fn))
         self.fail = module.fail
-        self.ranges = Ranges(module.plan.fn)
-
-    def checked(self, a: Dyn, scope: Scope, guard: Guard) -> Val:
-        """The element, minus `low`, as an i64; not checked where the program's text says that it fits."""
-        if a.value.type.shape:
-            return super().checked(a, scope, guard)
-        root, c = self.ranges.offset(a.value)
-        low, high = self.ranges.of(a.value)
-        if low < a.low or high >= a.low + a.extent:
-            return super().checked(a, scope, guard)
-        hit = scope.find(("i64", root))
-        if hit is None:
-            hit = self.value(root, (), scope)
-            if hit.reg.ty == "i32":
-                hit = Val(scope.scalar.convert("sext", hit.reg, "i64"), -1)
-            scope.keep(("i64", root), hit)
-        return Val(scope.scalar.add(hit.reg, c - a.low), -1) if c != a.low else hit
 
     def report(self, op: Op, bad: Val, scope: Scope) -> None:
         """Leaves the function where the index is out of range."""
@@ -232,7 +213,7 @@ class ModuleWriter:
         if not step.domain and not any(r.reduce for r in step.roots):
             self._point(step)
             return
-        writer = KernelWriter(self.plan, step, self.context, self.fma, self.contract)
+        writer = KernelWriter(self.plan, step, self.context, self.fma, self.contract, self.ev.ranges)
         self.invoke(step, writer.write())
 
     def invoke(self, step: Kernel | Call, code: KernelCode) -> None:
