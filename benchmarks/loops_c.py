@@ -1,7 +1,8 @@
 """The loops of `loops.py` in C, with hand-written gradients: what a careful person gets from gcc -O3 -march=native.
 
 One source for both dtypes: `real` is float or double. No fast-math: the sums are told to be reductions one by one, and sin and cos
-are those of the C library. The gradients are those that one would write by hand: linear loops keep no states.
+are those of the C library. The gradients are those that one would write by hand: linear loops keep no states. gcc fuses products
+and sums into one instruction with one rounding, which pullback does not do to what a user wrote; the `strict` build does not either.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import tempfile
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -113,29 +113,36 @@ real allen_cahn(const real *u0, real *g, real *tp, real *restrict a, real *restr
 
 
 @cache
-def library(dtype: str) -> Any:
-    """The compiled source for "f32" or "f64". Raises FileNotFoundError without gcc."""
+def library(dtype: str, strict: bool = False) -> Any:
+    """The compiled source for "f32" or "f64", `strict`: with every operation rounded. Raises FileNotFoundError without gcc."""
     real, s = ("float", "f") if dtype == "f32" else ("double", "")
     text = f"#define real {real}\n#define SIN sin{s}\n#define COS cos{s}\n" + SOURCE
     folder = Path(tempfile.mkdtemp(prefix="pullback-loops-"))
     (folder / "loops.c").write_text(text)
-    subprocess.run(["gcc", *FLAGS, "loops.c", "-o", "loops.so", "-lm"], check=True, cwd=folder)
+    flags = [*FLAGS, "-ffp-contract=off"] if strict else FLAGS
+    subprocess.run(["gcc", *flags, "loops.c", "-o", "loops.so", "-lm"], check=True, cwd=folder)
     return ctypes.CDLL(str(folder / "loops.so"))
 
 
-def bind(name: str, dtype: str, *args: Any, result: bool = True) -> Callable[[], Any]:
-    """A call of a C function with fixed arguments: arrays (kept alive), ints, floats."""
-    f = getattr(library(dtype), name)
-    real = ctypes.c_float if dtype == "f32" else ctypes.c_double
-    f.restype = real if result else None
-    given = []
-    for a in args:
-        if isinstance(a, np.ndarray):
-            given.append(ctypes.c_void_p(a.ctypes.data))
-        else:
-            given.append(ctypes.c_int(a) if isinstance(a, int) else real(a))
+class Bound:
+    """A C function with fixed arguments: arrays (kept alive), ints, floats. Call it, or its `strict` build."""
 
-    def call(keep: Any = args) -> Any:
-        return f(*given)
+    def __init__(self, name: str, dtype: str, *args: Any, result: bool = True) -> None:
+        real = ctypes.c_float if dtype == "f32" else ctypes.c_double
+        self._keep = args
+        self._args = [
+            ctypes.c_void_p(a.ctypes.data)
+            if isinstance(a, np.ndarray)
+            else ctypes.c_int(a) if isinstance(a, int) else real(a)
+            for a in args
+        ]  # fmt: skip
+        self._functions = [getattr(library(dtype, strict), name) for strict in (False, True)]
+        for f in self._functions:
+            f.restype = real if result else None
 
-    return call
+    def __call__(self) -> Any:
+        return self._functions[0](*self._args)
+
+    def strict(self) -> Any:
+        """The same, with every operation rounded on its own."""
+        return self._functions[1](*self._args)
