@@ -1,10 +1,11 @@
 """Loops and their gradients beside C: `python benchmarks/loops.py [--only NAME] [--dtype f32,f64] [--tiny]`.
 
-Every row is a program of `loops_programs.py` and the same by hand in C (`loops_c.py`, gcc -O3 -march=native), in one process on one
-core. All take turns in samples of at least 2 ms; the ratio is that of the medians, beside the ratio of the minima and the ratio to C
-that rounds every operation, as pullback does. For loops of indexed writes there is gradient / forward, too, for growing n: it must not
-grow. Last, what compiling costs for few and for many trips. Arrays of a page or so are at the mercy of which physical pages they got
-(a factor of 2 and more between two processes): run it several times.
+Every row is a program of `loops_programs.py` and the same by hand in C (`loops_c.py`, gcc -O3 -march=native), in one
+process on one core. All take turns in samples of at least 2 ms; the ratio is that of the medians, beside the ratio of
+the minima and the ratio to C that rounds every operation, as pullback does. For loops of indexed writes there is
+gradient / forward, too, for growing n: it must not grow. Last, what compiling costs for few and for many trips.
+Arrays of a page or so are at the mercy of which physical pages they got (a factor of 2 and more between two
+processes): run it several times.
 """
 
 from __future__ import annotations
@@ -139,7 +140,8 @@ def show(row: Row, dtype: str, seconds: float, forward: Call | None = None) -> N
     check(row, dtype)
     times = measure([row.ours, row.other, row.other.strict, *([forward] if forward else [])], seconds)
     (ours, least), (c, c_least), (strict, _) = times[:3]
-    text = f"{row.name:20} {dtype} {ours * 1e6:10.2f} us   C {c * 1e6:10.2f} us   x C {ours / c:5.2f} (minima {least / c_least:5.2f})"
+    text = f"{row.name:20} {dtype} {ours * 1e6:10.2f} us   C {c * 1e6:10.2f} us   x C {ours / c:5.2f}"
+    text += f" (minima {least / c_least:5.2f})"
     text += f"   x strict C {ours / strict:5.2f}"
     if forward:
         text += f"   gradient / forward {ours / times[3][0]:5.2f}"
@@ -170,7 +172,8 @@ def compile_times() -> None:
             start = time.perf_counter()
             f(*args)
             found.append(best - (time.perf_counter() - start))
-        print(f"{name:22} first call without its run: 10 trips {found[0] * 1e3:6.1f} ms, 10000 trips {found[1] * 1e3:6.1f} ms")
+        few, many = (f"{t * 1e3:6.1f} ms" for t in found)
+        print(f"{name:22} first call without its run: 10 trips {few}, 10000 trips {many}")
 
 
 def main() -> None:

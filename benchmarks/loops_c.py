@@ -1,8 +1,9 @@
 """The loops of `loops.py` in C, with hand-written gradients: what a careful person gets from gcc -O3 -march=native.
 
-One source for both dtypes: `real` is float or double. No fast-math: the sums are told to be reductions one by one, and sin and cos
-are those of the C library. The gradients are those that one would write by hand: linear loops keep no states. gcc fuses products
-and sums into one instruction with one rounding, which pullback does not do to what a user wrote; the `strict` build does not either.
+One source for both dtypes: `real` is float or double. No fast-math: the sums are told to be reductions one by one,
+and sin and cos are those of the C library. The gradients are those that one would write by hand: linear loops keep no
+states. gcc fuses products and sums into one instruction with one rounding, which pullback does not do to what a user
+wrote; the `strict` build does not either.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ real allen_cahn(const real *u0, real *g, real *tp, real *restrict a, real *restr
 
 @cache
 def library(dtype: str, strict: bool = False) -> Any:
-    """The compiled source for "f32" or "f64", `strict`: with every operation rounded. Raises FileNotFoundError without gcc."""
+    """The compiled source for "f32" or "f64"; `strict` rounds each operation. FileNotFoundError without gcc."""
     real, s = ("float", "f") if dtype == "f32" else ("double", "")
     text = f"#define real {real}\n#define SIN sin{s}\n#define COS cos{s}\n" + SOURCE
     folder = Path(tempfile.mkdtemp(prefix="pullback-loops-"))

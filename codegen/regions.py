@@ -72,9 +72,11 @@ def carried(op: Op) -> list[Value]:
 
 
 def overwritten(op: Op, j: int) -> bool:
-    """Whether trip i of a loop does nothing with its carried array j but write row i, so that its start is never read."""
+    """Whether trip i of a loop does nothing with its carried array j but write row i: its start is never read."""
     array = op.results[j]
-    if op.kind.name != "for" or not is_array(array) or [number(v) for v in op.operands[:3]] != [0, array.type.shape[0], 1]:
+    if op.kind.name != "for" or not is_array(array):
+        return False
+    if [number(v) for v in op.operands[:3]] != [0, array.type.shape[0], 1]:
         return False
     (body,) = op.regions
     found = uses(body)

@@ -1,10 +1,10 @@
 """A loop that another one repeats while it computes more is computed once.
 
 A tape inside a compiled function leaves two loops: the one that the user wrote, and the same with residuals carried
-along for the reverse. Where all that is used of the first is among what the second carries, the second takes its place.
-That the two compute the same is found by walking both bodies: carried values are taken to be equal as their starts are,
-ops on equal operands give equal results, and a pair for which the next trip's values differ is dropped. Loops that count
-up are first written to count 0, 1, 2, ..., as the reverse writes those that it goes through.
+along for the reverse. Where all that is used of the first is among what the second carries, the second takes its
+place. That the two compute the same is found by walking both bodies: carried values are taken to be equal as their
+starts are, ops on equal operands give equal results, and a pair for which the next trip's values differ is dropped.
+Loops that count up are first written to count 0, 1, 2, ..., as the reverse writes those that it goes through.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def _block(block: Block) -> None:
 
 def _replace(block: Block, small: Op, large: Op) -> bool:
     """Puts the large loop where the small one stands, if it gives all that is used of that."""
-    used = uses(block)
     found = match(small, large, {})
-    if not all(r in found for r in small.results if r in used):
+    used = uses(block) if found else {}
+    if not found or not all(r in found for r in small.results if r in used):
         return False
     at, end = block.ops.index(small), block.ops.index(large)
     before = _before(block.ops[at:end], large)

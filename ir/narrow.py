@@ -7,6 +7,7 @@ is affine in the loop's: it needs no check, and the loop over it may become one 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def _decided(op: Op, ranges: Ranges) -> bool | None:
     return True if true else False if false else None
 
 
-def _array(value: bool) -> np.ndarray:  # type: ignore[type-arg]
+def _array(value: bool) -> np.ndarray[Any, Any]:
     array = np.array(value, bool_.np)
     array.setflags(write=False)
     return array

@@ -1,18 +1,21 @@
 """Sums into overlapping slots of an array become one array, piece by piece.
 
-The reverse of a stencil adds shifted copies of a cotangent into slots of another: `g[:-2] += a; g[1:-1] += b; g[2:] += c`
-goes over the array once per line, each time reading what the line before has just written. Where the slots lie is known, so
-between two borders it is known, too, which lines take part: each piece of the result is an expression of its own, in the
-order of the lines, and `concat` of the pieces is written in one pass. The same for `u[1:-1] = f(u[:-2], u[2:])`, which would
-otherwise take a copy of u.
+The reverse of a stencil adds shifted copies of a cotangent into slots of another: `g[:-2] += a; g[1:-1] += b; g[2:]
++= c` goes over the array once per line, each time reading what the line before has just written. Where the slots lie
+is known, so between two borders it is known, too, which lines take part: each piece of the result is an expression of
+its own, in the order of the lines, and `concat` of the pieces is written in one pass. The same for `u[1:-1] =
+f(u[:-2], u[2:])`, which would otherwise take a copy of u.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 from .builder import IRBuilder
 from .elementwise import Elementwise
 from .graph import Block, Function, Op, Value, clone_function, uses
 from .opdef import get
+from .simplify import canon
 
 MOST = 12  # pieces
 WRITES = frozenset({"update", "add_at"})
@@ -24,8 +27,7 @@ def segments(fn: Function) -> Function:
     if not any(_slot(op) for op in fn.body.walk()):
         return fn
     new = clone_function(fn)
-    _block(new.body, dict(uses(new.body)))
-    return new
+    return canon(new) if _block(new.body, dict(uses(new.body))) else fn
 
 
 def _slot(op: Op) -> tuple[int, int, int] | None:
@@ -44,10 +46,12 @@ def _slot(op: Op) -> tuple[int, int, int] | None:
 Uses = dict[Value, list[tuple[Op, int]]]
 
 
-def _block(block: Block, used: Uses) -> None:
+def _block(block: Block, used: Uses) -> bool:
+    """Rewrites a block in place; whether anything was found."""
+    found = False
     for op in block.ops:
         for r in op.regions:
-            _block(r, used)
+            found |= _block(r, used)
     trees = _Trees(block, used)
     ops: list[Op] = []
     mapping: dict[Value, Value] = {}
@@ -64,6 +68,7 @@ def _block(block: Block, used: Uses) -> None:
         for op in block.walk():
             if id(op) not in fresh:
                 op.operands[:] = [mapping.get(v, v) for v in op.operands]
+    return found or bool(mapping)
 
 
 class _Trees:
@@ -133,7 +138,8 @@ class _Tree:
 
     def _crosses(self, op: Op, first: int) -> bool:
         """Whether what is written is made from other places of the array that is written into."""
-        todo, seen, base = [op.operands[1]], set(), op.operands[0]
+        todo, base = [op.operands[1]], op.operands[0]
+        seen: set[Value] = set()
         while todo and len(seen) < _DEEP:
             v = todo.pop()
             made = v.owner
@@ -150,7 +156,7 @@ class _Tree:
     def write(self, b: IRBuilder) -> Value:
         """The result as a concatenation of its pieces."""
         borders = sorted(self.borders)
-        pieces = [self._part(b, self.root.result, *x) for x in zip(borders, borders[1:], strict=False)]
+        pieces = [self._part(b, self.root.result, *x) for x in pairwise(borders)]
         return b.concat(*pieces, axis=self.axis).value  # type: ignore[no-any-return]
 
     def _part(self, b: IRBuilder, v: Value, low: int, high: int) -> Value:

@@ -1,8 +1,9 @@
-"""What a loop over elements reads and writes: scalars in terms of the trip, elements of arrays at places affine in it.
+"""What a loop over elements reads and writes: scalars in terms of the trip, elements of arrays at places affine in
+it.
 
-A `for` with known bounds is seen as trips t = 0, 1, ..., counted so that the loop's index grows with t, whichever way the
-loop runs. An integer of the body is affine if it is a*t + b; an access is the one element of an array whose place along one
-axis is so, and the same in all trips along the others.
+A `for` with known bounds is seen as trips t = 0, 1, ..., counted so that the loop's index grows with t, whichever way
+the loop runs. An integer of the body is affine if it is a*t + b; an access is the one element of an array whose place
+along one axis is so, and the same in all trips along the others.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class Trips:
     """The trips of a `for` with known bounds.
 
     Attributes:
-      count: how many. down: whether the loop's index falls from trip to trip, so that t does. inside: values that its body
-      defines.
+      count: how many. down: whether the loop's index falls from trip to trip, so that t does. first, step: the index is
+      step*t + first. inside: values that its body defines.
     """
 
     def __init__(self, op: Op) -> None:
@@ -90,7 +91,9 @@ class Trips:
     def access(self, op: Op) -> Access | None:
         """The access of a slice, update or add_at; None unless it is one element that moves along exactly one axis."""
         writes = op.kind.name in WRITES
-        shape = op.operands[0].type.shape
+        shape: tuple[int, ...] = op.operands[0].type.shape  # type: ignore[assignment]
+        if not op.operands[0].type.is_static:
+            return None
         sizes = op.operands[1].type.shape if writes else op.attrs["sizes"]
         if any(n != 1 for n in sizes):
             return None
@@ -117,9 +120,10 @@ class Trips:
         return Access(op, axis, a, b, tuple(starts)) if fits and known else None
 
     def order(self, x: Access, y: Access) -> int | None:
-        """Of two accesses to one array: -1 or 1 where x's come before or after y's to the same element, 0 in the same trip.
+        """Which of two accesses to one array comes first, where both are to the same element.
 
-        None where they never meet. Raises ValueError where they meet both ways or it cannot be said.
+        -1 or 1 where x's comes before or after y's, 0 in the same trip, None where they never meet. Raises ValueError
+        where it is now this one and now that one, or cannot be said.
         """
         if x.axis != y.axis or x.a != y.a:
             raise ValueError

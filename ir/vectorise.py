@@ -1,13 +1,13 @@
 """Loops over elements become work on whole arrays, where the order of the trips does not matter.
 
-A `for` with known bounds whose body computes elements from elements (`p[i] = f(u[i-1], u[i], u[i+1])`) is written op by op:
-each op of the body becomes one op on arrays with an element per trip, reads and writes become slices. That is the same
-program if for any two accesses to one element the one that came first still comes first; where some order of the ops keeps
-all these promises, the loop is gone (Allen and Kennedy, "Automatic translation of Fortran programs to vector form", 1987).
-Sums over an element keep their order, too, so the results are the same to the bit.
+A `for` with known bounds whose body computes elements from elements (`p[i] = f(u[i-1], u[i], u[i+1])`) is written op
+by op: each op of the body becomes one op on arrays with an element per trip, reads and writes become slices. That is
+the same program if for any two accesses to one element the one that came first still comes first; where some order of
+the ops keeps all these promises, the loop is gone (Allen and Kennedy, "Automatic translation of Fortran programs to
+vector form", 1987). Sums over an element keep their order, too, so the results are the same to the bit.
 
-Where the trips do depend on each other (`x += h * sin(x)`), what is dear and does not is computed for all trips before the
-loop: cos of the states that a reverse loop reads, sin of a row of an array.
+Where the trips do depend on each other (`x += h * sin(x)`), what is dear and does not is computed for all trips
+before the loop: cos of the states that a reverse loop reads, sin of a row of an array.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ class _Loop:
 
     def _free(self, op: Op) -> bool:
         """Whether the op only computes places, or is a constant."""
-        return not op.operands or all(self.trips.affine(r) is not None for r in op.results)
+        if not op.operands:
+            return op.kind.name == "constant"
+        return all(self.trips.affine(r) is not None for r in op.results)
 
     def _pointwise(self, op: Op) -> bool:
         """Whether the op makes one element from one element each."""
@@ -93,7 +95,8 @@ class _Loop:
                 found = self.trips.access(op)
                 if found is None or (name in WRITES and op.operands[0] not in self.array):
                     return False
-                if any(v in self.array for v in op.operands[1:]):
+                own = op.operands[0] in self.array or op.operands[0] not in self.trips.inside
+                if not own or any(v in self.array for v in op.operands[1:]):
                     return False
                 self.access[id(op)] = found
                 if name in WRITES:
@@ -286,7 +289,7 @@ class _Writer:
         """What is the same in all trips, without dimensions."""
         if v in self.trips.inside:  # a constant of the body
             v = self.b.const(v.owner.attrs["value"], v.type.dtype).value  # type: ignore[union-attr]
-        return v if not v.type.shape else self.b.reshape(self.b.expr(v), shape=()).value  # type: ignore[no-any-return]
+        return v if not v.type.shape else self.b.reshape(self.b.expr(v), shape=()).value
 
     def _line(self, v: Value, a: int, c: int) -> Value:
         """a*t + c for all trips."""

@@ -76,7 +76,7 @@ def test_a_stencil_has_no_loop_over_elements_left() -> None:
 
 @pytest.mark.parametrize("size", [98, 100, 1000])
 def test_unrolled_reads_of_rows_have_no_remainders(size: int) -> None:
-    """The second vector of a trip reads a slice of a row that a reshape flattened: its address is a sum, not a division."""
+    """The second vector of a trip reads a slice of a flattened row: its address is a sum, not a division."""
     fn = parse(f"""
     func @f(%x: f32[5, {size}], %i: i32) -> f32[{size - 2}] {{
       %row = slice %x, %i {{starts = [none, 0], sizes = [1, {size}], strides = [1, 1]}} : f32[1, {size}]

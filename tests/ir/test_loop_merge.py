@@ -60,7 +60,10 @@ def test_a_loop_with_more_to_carry_takes_the_place_of_the_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bound", "start", "op"), [("%one", "%x", "mul"), ("%n", "%y", "mul"), ("%n", "%x", "add"), ("%n", "%r", "mul"), ("%n", "%u", "mul")]
+    ("bound", "start", "op"),
+    [
+        ("%one", "%x", "mul"), ("%n", "%y", "mul"), ("%n", "%x", "add"), ("%n", "%r", "mul"), ("%n", "%u", "mul"),
+    ],
 )  # fmt: skip
 def test_loops_that_differ_stay(bound: str, start: str, op: str) -> None:
     check(SAVING.format(bound=bound, start=start, op=op), ARGS, 2, 2)

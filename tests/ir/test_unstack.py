@@ -73,6 +73,6 @@ def test_other_stacks_stay(change: dict[str, str]) -> None:
 
 
 def test_a_stack_that_somebody_else_reads_stays() -> None:
-    text = TEXT.format(**GOOD).replace("return %r, %g", "%e2, %last = pop %e : (stack<f64[3]>, f64[3])\n  return %r, %last")
-    fn = parse(text)
+    last = "%e2, %last = pop %e : (stack<f64[3]>, f64[3])\n  return %r, %last"
+    fn = parse(TEXT.format(**GOOD).replace("return %r, %g", last))
     assert stacks(unstack(fn)) == stacks(fn)
