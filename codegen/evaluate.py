@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ..ir.graph import Op, Value
+from ..ir.ranges import Ranges
 from . import access, scalar
 from .access import Bound, Guard
+from .checks import Checks
 from .emitter import Reg
 from .errors import Unsupported
 from .index_map import At, Atom, Dyn, Index, Quot, Var, bounds
 from .plan import Leaf, Plan, Root, is_literal
-from .ranges import Checks
 from .scope import Scope, Val
 from .sources import literal, source
 
@@ -239,7 +240,15 @@ class Evaluator:
         return hit
 
     def checked(self, a: Dyn, scope: Scope, guard: Guard) -> Val:
-        """The element, minus `low`; outside of its range the status is set (where `guard` holds) and 0 is used."""
+        """The element, minus `low`; outside of its range the status is set (where `guard` holds) and 0 is used.
+
+        There is no check where the program's text says that it fits.
+        """
+        ranges = self.checks.ranges
+        if ranges is not None and not a.value.type.shape:
+            low, high = ranges.of(a.value)
+            if not self.checks.bounds or (a.low <= low and high < a.low + a.extent):
+                return self._fits(a, ranges, scope)
         x = self.value(a.value, a.at, scope, guard)
         if x.reg.ty == "i32":
             x = self.apply(lambda em, r: em.convert("sext", r, "i64"), scope, x)
@@ -256,6 +265,16 @@ class Evaluator:
         if guard:
             bad = self.apply(lambda em, c, g: em.and_(c, g), scope, bad, self.condition(guard, scope))
         self.report(op, bad, scope)
+
+    def _fits(self, a: Dyn, ranges: Ranges, scope: Scope) -> Val:
+        root, c = ranges.offset(a.value)
+        hit = scope.find(("i64", root))
+        if hit is None:
+            x = self.value(root, (), scope)
+            if x.reg.ty == "i32":
+                x = self.apply(lambda em, r: em.convert("sext", r, "i64"), scope, x)
+            hit = scope.keep(("i64", root), x)
+        return self.apply(lambda em, r: em.add(r, c - a.low), scope, hit) if c != a.low else hit
 
     def report(self, op: Op, bad: Val, scope: Scope) -> None:
         """Sets the status where `op` cannot go on: an index out of range, a divisor that is zero."""

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 from ..ir.graph import Value
 from . import access, memory, scalar
+from .checks import Checks
 from .emitter import Context, Emitter, Reg
 from .evaluate import Evaluator, dtype_of
 from .index_map import At, Index, Var, atom, substitute
 from .nest import Schedule, schedule, vector_bytes
 from .plan import Kernel, Leaf, Plan, Root
-from .ranges import Checks
 from .reduce_loops import Accumulator
 from .scope import Carried, Scope, Val, loop, once
 
@@ -323,7 +323,8 @@ class KernelWriter:
     def _shifted(self, root: Root, shift: int) -> Root:
         level = self.schedule.vector
         assert level is not None
-        to = {level: atom(Var(level, self.schedule.extents[level])).plus(shift)}
+        # So far from the end: an index that stays inside its dimension needs no remainder by it.
+        to = {level: atom(Var(level, self.schedule.extents[level] - shift)).plus(shift)}
         return replace(root, at=_each(root.at, to), out=_each(root.out, to))
 
 

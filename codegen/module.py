@@ -14,20 +14,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..ir.graph import Op, Value
+from ..ir.ranges import Ranges
 from ..ir.types import StackType
 from . import access, helpers, matmul, memory, opaque, python_calls, scalar
-from .access import Guard
 from .blas import BlasInfo, available
 from .buffers import Memory, Place, assign, bytes_of
+from .checks import Checks
 from .effects import EffectWriter
 from .emitter import Context, Emitter, Reg
 from .evaluate import Evaluator, dtype_of
 from .host import host
-from .index_map import Dyn
 from .loops import NAME, KernelCode, KernelWriter, attributes
 from .plan import Call, Kernel, Leaf, Number, Plan, is_literal
 from .polls import PollWriter
-from .ranges import Checks, Ranges
 from .region_emit import RegionWriter
 from .scope import Scope, Val
 from .special import SCATTERS
@@ -52,24 +51,6 @@ class _MainEvaluator(Evaluator):
     def __init__(self, module: ModuleWriter) -> None:
         super().__init__(module.plan, module.pointer, module.number, str, module.checks)
         self.fail = module.fail
-
-    def checked(self, a: Dyn, scope: Scope, guard: Guard) -> Val:
-        """The element, minus `low`, as an i64; not checked where the program's text says that it fits."""
-        if a.value.type.shape:
-            return super().checked(a, scope, guard)
-        ranges = self.checks.ranges
-        assert ranges is not None
-        root, c = ranges.offset(a.value)
-        low, high = ranges.of(a.value)
-        if self.checks.bounds and (low < a.low or high >= a.low + a.extent):
-            return super().checked(a, scope, guard)
-        hit = scope.find(("i64", root))
-        if hit is None:
-            hit = self.value(root, (), scope)
-            if hit.reg.ty == "i32":
-                hit = Val(scope.scalar.convert("sext", hit.reg, "i64"), -1)
-            scope.keep(("i64", root), hit)
-        return Val(scope.scalar.add(hit.reg, c - a.low), -1) if c != a.low else hit
 
     def report(self, op: Op, bad: Val, scope: Scope) -> None:
         """Leaves the function where the op cannot go on."""

@@ -1,4 +1,4 @@
-"""The passes between a traced function and code generation, as one readable list."""
+"""The passes between a traced function and code generation, as readable lists."""
 
 from __future__ import annotations
 
@@ -10,13 +10,27 @@ from ..ir.expand import expand
 from ..ir.graph import Function
 from ..ir.inline import inline
 from ..ir.licm import licm
+from ..ir.loop_merge import count_up, merge_loops
+from ..ir.narrow import narrow
+from ..ir.segments import segments
 from ..ir.simplify import canon
+from ..ir.unstack import unstack
+from ..ir.vectorise import vectorise
 
-PASSES: tuple[Callable[[Function], Function], ...] = (inline, canon, expand, canon, licm, cse, dce)
+Passes = tuple[Callable[[Function], Function], ...]
+
+PASSES: Passes = (inline, canon, expand, count_up, canon, licm, cse)
+LOOPS: Passes = (merge_loops, unstack, narrow, vectorise, canon, licm, cse)  # for functions with loops
+LAST: Passes = (dce, segments)
 
 
 def optimise(fn: Function) -> Function:
     """The function inlined, simplified, with ops that have no machine form expanded. The given one is not changed."""
     for p in PASSES:
+        fn = p(fn)
+    if any(op.regions for op in fn.body.ops):
+        for p in LOOPS:
+            fn = p(fn)
+    for p in LAST:
         fn = p(fn)
     return fn

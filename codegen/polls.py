@@ -21,8 +21,8 @@ from .errors import RAISED
 from .plan import is_literal
 
 if TYPE_CHECKING:
+    from ..ir.ranges import Ranges
     from .module import ModuleWriter
-    from .ranges import Ranges
 
 BUDGET = 100_000.0  # ns between two polls
 SHORT = 5_000_000.0  # a loop of at most so many ns never asks

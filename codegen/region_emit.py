@@ -83,7 +83,8 @@ class RegionWriter:
         for c in self.arrays:
             assert c.init is not None
             assert c.param is not None
-            self._hand(c.init, c.param)
+            if not regions.overwritten(self.op, c.number):
+                self._hand(c.init, c.param)
         inside = set(defined(self.op))
         for plan in self.step.plans:
             for v in dict.fromkeys(regions.scalars(plan)):

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ..ir.graph import Block, Function, Op, Value
+from ..ir.graph import Block, Function, Op, Value, uses
 from ..ir.rewrite import free_values
+from ..ir.trips import number
 from ..ir.types import StackType
 from . import access, special
 from .errors import Unsupported
@@ -54,8 +55,8 @@ def _dear_concat(op: Op) -> bool:
 
 def required(op: Op) -> Iterator[Value]:
     """The values that must have a buffer before the region starts."""
-    for v in carried(op):
-        if is_array(v) and not is_literal(v):
+    for j, v in enumerate(carried(op)):
+        if is_array(v) and not is_literal(v) and not overwritten(op, j):
             yield v
     free = [v for r in op.regions for v in free_values(r)]
     yield from anchors(free)
@@ -68,6 +69,24 @@ def required(op: Op) -> Iterator[Value]:
 def carried(op: Op) -> list[Value]:
     """The initial values of what a loop carries; nothing for a branch."""
     return list(op.operands[{"for": 3, "while": 0, "if": 1}[op.kind.name] :])
+
+
+def overwritten(op: Op, j: int) -> bool:
+    """Whether trip i of a loop does nothing with its carried array j but write row i: its start is never read."""
+    array = op.results[j]
+    if op.kind.name != "for" or not is_array(array):
+        return False
+    if [number(v) for v in op.operands[:3]] != [0, array.type.shape[0], 1]:
+        return False
+    (body,) = op.regions
+    found = uses(body)
+    new = body.terminator.operands[j]
+    row = new.owner
+    if not isinstance(row, Op) or row.kind.name != "update" or not any(row is x for x in body.ops):
+        return False
+    whole = row.operands[1].type.shape == (1, *array.type.shape[1:]) and row.attrs["starts"][0] is None
+    place = row.operands[2:] == body.params[:1] and row.operands[0] is body.params[1 + j]
+    return whole and place and len(found[body.params[1 + j]]) == len(found[new]) == 1
 
 
 def anchors(values: Iterable[Value]) -> Iterator[Value]:

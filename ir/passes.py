@@ -21,12 +21,17 @@ from .forward import forward
 from .graph import Function
 from .inline import inline
 from .licm import licm
+from .loop_merge import count_up, merge_loops
+from .narrow import narrow
 from .parser import parse_module
 from .printer import print_function, print_module
 from .reader import Reader
 from .reverse import reverse
+from .segments import segments
 from .simplify import canon
 from .specialise import specialise
+from .unstack import unstack
+from .vectorise import vectorise
 from .verifier import verify
 
 Run = Callable[..., Function]
@@ -66,6 +71,12 @@ PASSES: dict[str, Pass] = {
         Pass("cse", cse, "compute equal things once", local=True),
         Pass("dce", dce, "drop what nobody uses", local=True),
         Pass("licm", licm, "move what loops do not change before them", local=True),
+        Pass("count_up", count_up, "let loops with known bounds count 0, 1, 2, ...", local=True),
+        Pass("merge_loops", merge_loops, "compute a loop once that a later one repeats", local=True),
+        Pass("unstack", unstack, "make arrays of stacks whose depth is known", local=True),
+        Pass("narrow", narrow, "fold comparisons that the ranges of indices decide", local=True),
+        Pass("vectorise", vectorise, "write loops over elements as work on arrays", local=True),
+        Pass("segments", segments, "write sums into overlapping slots in one pass", local=True),
         Pass("expand", expand, "write composite ops as simpler ones", local=True),
         Pass("strip", _strip, "forget the lines of the user's program", local=True),
         Pass("verify", verify, "check the rules of the IR"),

@@ -271,7 +271,11 @@ def _from_the_start(t: Tensor, i: Tensor, axis: int) -> Tensor:
     """A computed index, counted from the end when it is negative."""
     if i.dtype.name not in ("int32", "int64"):
         i = apply(get("cast"), (i,), {"dtype": int64})
-    size = apply(get("dim"), (t,), {"axis": axis, "dtype": i.dtype})
+    known = t.type.shape[axis]
+    if isinstance(known, int):  # not a use of `t`, for which a loop's reverse would save what depends on it
+        size = as_tensor(known, i.dtype)
+    else:
+        size = apply(get("dim"), (t,), {"axis": axis, "dtype": i.dtype})
     zero = as_tensor(0, i.dtype)
     negative = apply(get("lt"), (i, zero), {})
     return apply(get("where"), (negative, apply(get("add"), (i, size), {}), i), {})  # type: ignore[no-any-return]

@@ -7,10 +7,10 @@ import pytest
 
 from pullback.codegen.compile import compile_function
 from pullback.codegen.pipeline import optimise
-from pullback.codegen.ranges import Ranges
 from pullback.ir import ops as _ops  # noqa: F401  fills the op table
 from pullback.ir.graph import Function, Value
 from pullback.ir.parser import parse
+from pullback.ir.ranges import Ranges
 
 from .compiled import array, check_function
 

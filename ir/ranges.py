@@ -7,11 +7,10 @@ leave its dtype wraps round, so its interval is the whole dtype.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from ..ir.elementwise import IntegerArithmetic
-from ..ir.graph import Block, Function, Op, Value
-from .plan import is_literal
+import numpy as np
+
+from .graph import Block, Function, Op, Value
 
 Range = tuple[int, int]
 _DEPTH = 40  # how far back to look
@@ -57,7 +56,7 @@ class Ranges:
         if not isinstance(op, Op) or op.kind.name not in _RULES:
             return False
         low, high = _RULES[op.kind.name](*(self.of(x) for x in op.operands))
-        least, most = _whole(v)
+        least, most = dtype_range(v)
         return least <= low and high <= most
 
     def offset(self, v: Value) -> tuple[Value, int]:
@@ -69,16 +68,16 @@ class Ranges:
             if op.kind.name not in ("add", "sub"):
                 break
             a, b = op.operands
-            if is_literal(b):
+            if _is_number(b):
                 v, c = a, c + (1 if op.kind.name == "add" else -1) * _number(b)
-            elif is_literal(a) and op.kind.name == "add":
+            elif _is_number(a) and op.kind.name == "add":
                 v, c = b, c + _number(a)
             else:
                 break
         return v, c
 
     def _of(self, v: Value, depth: int) -> Range:
-        whole = _whole(v)
+        whole = dtype_range(v)
         if depth <= 0 or v.type.dtype.short not in ("i32", "i64"):
             return whole
         if isinstance(v.owner, Block):
@@ -87,14 +86,14 @@ class Ranges:
         op = v.owner
         if not isinstance(op, Op) or v.type.shape:
             return whole
-        if is_literal(v):
+        if _is_number(v):
             return _number(v), _number(v)
         found = self._result(op, depth - 1)
         return found if found is not None and whole[0] <= found[0] and found[1] <= whole[1] else whole
 
     def _result(self, op: Op, depth: int) -> Range | None:
         name = op.kind.name
-        if name == "mod" and is_literal(op.operands[1]) and _number(op.operands[1]) > 0:
+        if name == "mod" and _is_number(op.operands[1]) and _number(op.operands[1]) > 0:
             return 0, _number(op.operands[1]) - 1
         if name == "where":
             a, b = (self.of(x, depth) for x in op.operands[1:])
@@ -115,32 +114,16 @@ class Ranges:
         return min(low[0], high[0] + 1), max(low[1], high[1] - 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Checks:
-    """What compiled code tests at run time. `bounds`: whether indices are; `ranges`: what need not be tested."""
-
-    ranges: Ranges | None = None
-    bounds: bool = True
-
-    def operand(self, op: Op) -> Value | None:
-        """The operand of integer arithmetic that may be one that the op refuses: a zero divisor, a negative power."""
-        if not isinstance(op.kind, IntegerArithmetic) or not op.operands[1].type.dtype.is_integer:
-            return None
-        v = op.operands[1]
-        if is_literal(v):
-            return v if bool(op.kind.refused(_number(v))) else None
-        if v.type.shape or self.ranges is None:
-            return v
-        low, high = self.ranges.of(v)
-        fits = low >= 0 if bool(op.kind.refused(-1)) else low > 0 or high < 0
-        return None if fits else v
-
-
-def _whole(v: Value) -> Range:
+def dtype_range(v: Value) -> Range:
+    """The interval of the value's dtype."""
     bits = 64 if v.type.dtype.short == "i64" else 32
     return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
 
+def _is_number(v: Value) -> bool:
+    return isinstance(v.owner, Op) and v.owner.kind.name == "constant" and not v.type.shape
+
+
 def _number(v: Value) -> int:
     assert isinstance(v.owner, Op)
-    return int(v.owner.attrs["value"].flat[0])
+    return int(np.asarray(v.owner.attrs["value"]).flat[0])

@@ -1,0 +1,178 @@
+"""A loop that another one repeats while it computes more is computed once.
+
+A tape inside a compiled function leaves two loops: the one that the user wrote, and the same with residuals carried
+along for the reverse. Where all that is used of the first is among what the second carries, the second takes its
+place. That the two compute the same is found by walking both bodies: carried values are taken to be equal as their
+starts are, ops on equal operands give equal results, and a pair for which the next trip's values differ is dropped.
+Loops that count up are first written to count 0, 1, 2, ..., as the reverse writes those that it goes through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+
+from .activity import is_loop
+from .attrs import attrs_key
+from .control import FOR, IF, has_effect
+from .graph import Block, Function, Op, Value, clone_function, uses
+from .rewrite import inputs, keep_name
+from .trips import normalise, number
+from .types import StackType
+
+Same = dict[Value, Value]
+
+
+def merge_loops(fn: Function) -> Function:
+    """A copy of the function in which no loop repeats what a later one of its block computes, too."""
+    if not _several(fn):
+        return fn
+    new = clone_function(fn)
+    _block(new.body)
+    return new
+
+
+def count_up(fn: Function) -> Function:
+    """A copy of the function, if it has several loops, in which those that count up do so from 0 in steps of 1."""
+    if not _several(fn):
+        return fn
+    new = clone_function(fn)
+    _count_up(new.body)
+    return new
+
+
+def _several(fn: Function) -> bool:
+    return sum(is_loop(op) for op in fn.body.walk()) > 1
+
+
+def _count_up(block: Block) -> None:
+    for op in list(block.ops):
+        for r in op.regions:
+            _count_up(r)
+        if op.kind is FOR and None not in map(number, op.operands[:3]) and (number(op.operands[2]) or 0) > 0:
+            normalise(block, op)
+
+
+def _block(block: Block) -> None:
+    for op in block.ops:
+        for r in op.regions:
+            _block(r)
+    for small in [op for op in block.ops if is_loop(op)]:
+        at = block.ops.index(small)
+        for large in [op for op in block.ops[at + 1 :] if op.kind is small.kind]:
+            if not has_effect(small) and not has_effect(large) and _replace(block, small, large):
+                break
+
+
+def _replace(block: Block, small: Op, large: Op) -> bool:
+    """Puts the large loop where the small one stands, if it gives all that is used of that."""
+    found = match(small, large, {})
+    used = uses(block) if found else {}
+    if not found or not all(r in found for r in small.results if r in used):
+        return False
+    at, end = block.ops.index(small), block.ops.index(large)
+    before = _before(block.ops[at:end], large)
+    if before is None:
+        return False
+    moved = set(map(id, before))
+    rest = [op for op in block.ops[at + 1 :] if id(op) not in moved and op is not large]
+    block.ops = [*block.ops[:at], *before, large, *rest]
+    for r in small.results:
+        for op, i in used.get(r, ()):
+            op.operands[i] = found[r]
+            keep_name(found[r], r)
+    return True
+
+
+def _before(ops: list[Op], large: Op) -> list[Op] | None:
+    """Those of the ops before the loop that it needs, if they may stand before the first of them."""
+    needed = set(inputs(large))
+    out = []
+    for op in reversed(ops):
+        if any(r in needed for r in op.results):
+            if op is ops[0] or has_effect(op) or any(isinstance(v.type, StackType) for v in op.operands):
+                return None
+            needed.update(inputs(op))
+            out.append(op)
+    return out[::-1]
+
+
+def match(a: Op, b: Op, same: Same) -> Same:
+    """The results of a region op that equal results of another one, where `same` says which outer values are equal."""
+    first = {"for": 3, "if": 1}.get(a.kind.name, 0)
+    if a.kind is not b.kind or [same.get(v, v) for v in a.operands[:first]] != b.operands[:first]:
+        return {}
+    if a.kind is IF:
+        return _branches(a, b, same)
+    pairs = _pairs(a.operands[first:], b.operands[first:], same)
+    while pairs:
+        known = dict(same)
+        n = 1 if a.kind is FOR else 0
+        for x, y in zip(a.regions, b.regions, strict=True):
+            known.update(zip(x.params[:n], y.params[:n], strict=True))
+            known.update((x.params[n + i], y.params[n + j]) for i, j in pairs.items())
+            _walk(x, y, known)
+        if a.kind is not FOR and not _agree(a.regions[0], b.regions[0], 0, 0, known):
+            return {}
+        right = {i: j for i, j in pairs.items() if _agree(a.regions[-1], b.regions[-1], i, j, known)}
+        if len(right) == len(pairs):
+            break
+        pairs = right
+    return {a.results[i]: b.results[j] for i, j in pairs.items()}
+
+
+def _pairs(a: list[Value], b: list[Value], same: Same) -> dict[int, int]:
+    """Carried values of equal starts, in order, each taken once."""
+    out: dict[int, int] = {}
+    free = list(range(len(b)))
+    for i, v in enumerate(a):
+        found = next((j for j in free if same.get(v, v) is b[j]), None)
+        if found is not None:
+            out[i] = found
+            free.remove(found)
+    return out
+
+
+def _agree(a: Block, b: Block, i: int, j: int, known: Same) -> bool:
+    """Whether what the blocks give as number i and j is equal."""
+    v = a.terminator.operands[i]
+    return known.get(v, v) is b.terminator.operands[j]
+
+
+def _branches(a: Op, b: Op, same: Same) -> Same:
+    known = [dict(same), dict(same)]
+    for x, y, k in zip(a.regions, b.regions, known, strict=True):
+        _walk(x, y, k)
+    out: Same = {}
+    for i, r in enumerate(a.results):
+        for j, other in enumerate(b.results):
+            if all(_agree(x, y, i, j, k) for x, y, k in zip(a.regions, b.regions, known, strict=True)):
+                out[r] = other
+                break
+    return out
+
+
+def _walk(a: Block, b: Block, known: Same) -> None:
+    """Adds what the ops of block `a` have equals for in block `b`."""
+    table: dict[Hashable, Op] = {}
+    regions: list[Op] = []
+    for op in b.ops[:-1]:
+        if op.regions:
+            regions.append(op)
+        else:
+            table.setdefault(_key(op, op.operands), op)
+    for op in a.ops[:-1]:
+        if not op.regions:
+            other = table.get(_key(op, [known.get(v, v) for v in op.operands]))
+            if other is not None:
+                known.update(zip(op.results, other.results, strict=True))
+            continue
+        for candidate in regions:
+            found = match(op, candidate, known)
+            if found:
+                known.update(found)
+                regions.remove(candidate)
+                break
+
+
+def _key(op: Op, operands: Iterable[Value]) -> Hashable:
+    return op.kind.name, tuple(map(id, operands)), attrs_key(op.attrs), tuple(r.type for r in op.results)
