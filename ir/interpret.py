@@ -17,6 +17,7 @@ from .control import CALL, RegionOp, plain_symbol
 from .dims import substitute
 from .errors import ShapeMismatch, TypeMismatch
 from .graph import Attrs, Block, Function, Op, Value
+from .ragged_ops import bound_by
 from .stack_ops import Stack
 from .types import StackType, TensorType, type_of_array
 
@@ -78,10 +79,10 @@ def bind_sizes(fn: Function, arrays: Sequence[Array], sizes: Mapping[str, int]) 
 
 
 class Interpreter:
-    """Runs blocks under given sizes."""
+    """Runs blocks under given sizes, and those that ops bind on the way."""
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
-        self.sizes = sizes
+        self.sizes = dict(sizes)
 
     def block(self, block: Block, args: Sequence[Any], env: dict[Value, Array]) -> list[Array]:
         """What the block's terminator gives; `env` holds the values of enclosing blocks and takes those of this one."""
@@ -100,6 +101,9 @@ class Interpreter:
             elif op.kind is CALL:
                 results = interpret(op.attrs["callee"], xs)
             else:
+                name = bound_by(op)
+                if name is not None:
+                    self.sizes[name] = int(xs[0])
                 results = self._eager(op, self._attrs(op.attrs), xs)
         except Exception as e:
             note = f"at {op.loc}" if op.loc else None

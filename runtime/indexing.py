@@ -2,7 +2,8 @@
 
 A key becomes a slot: per dimension a start, a number of elements and a step, as the ops `slice`, `add_at` and
 `update` take them; integers then drop their dimension and `newaxis` adds one. An integer tensor whose value is not
-known while tracing is a start that the compiled code computes. A bool tensor selects as `boolean_mask`.
+known while tracing is a start that the compiled code computes; as the bound of a slice it makes the size a symbol whose
+value the compiled code computes (see `tracer/ragged.py`). A bool tensor selects as `boolean_mask`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from ..ir.dims import Dim, DimLike, floordiv
 from ..ir.dtypes import int64
 from ..ir.opdef import get
-from .context import slow_mode
+from .context import context, slow_mode
 from .convert import as_tensor, is_tensor
 from .dispatch import apply
 from .errors import IndexMismatch, fail
@@ -132,6 +133,11 @@ def _slice(t: Tensor, slot: Slot, k: slice, dim: DimLike) -> None:
         return
     start, stop, step = (_bound(b, axis) for b in (k.start, k.stop, k.step))
     step = 1 if step is None else step
+    if isinstance(step, Tensor):
+        fail(TypeError, f"the step of a slice of dimension {axis} is computed from an argument: use a Python int")
+    if isinstance(start, Tensor) or isinstance(stop, Tensor):
+        _computed(t, slot, (start, stop, step))
+        return
     if isinstance(step, Dim) or step == 0:
         fail(IndexMismatch, f"strides[{axis}] must be non-zero: a slice needs a step other than {step}")
     if isinstance(dim, int) and not isinstance(start, Dim) and not isinstance(stop, Dim):
@@ -140,6 +146,18 @@ def _slice(t: Tensor, slot: Slot, k: slice, dim: DimLike) -> None:
     else:
         first, size = _symbolic_span(start, stop, step, dim)
     slot.add(first if size != 0 else 0, size, step)
+    slot.shape.append(size)
+
+
+def _computed(t: Tensor, slot: Slot, bounds: tuple[Any, Any, Any]) -> None:
+    """A slice whose bounds are known only when the traced function runs."""
+    start, stop, step = bounds
+    axis = len(slot.starts)
+    if isinstance(step, Dim) or step == 0:
+        fail(IndexMismatch, f"strides[{axis}] must be non-zero and a Python int, not {step}")
+    first, size = context.trace.span(t, axis, start, stop, step)  # type: ignore[union-attr]
+    slot.add(None, size, step)
+    slot.dynamic.append(first)
     slot.shape.append(size)
 
 
@@ -167,11 +185,7 @@ def _bound(b: Any, axis: int) -> Any:
             fail(TypeError, f"a slice bound must be an integer, not {t.dtype.name} of shape {t.shape}")
         value = t._constant_value()
         if value is None:
-            fail(
-                TypeError,
-                f"the bound of a slice of dimension {axis} is computed from an argument of the traced function; "
-                "the size of a result must be known: use Python ints, or pb.gather with a range",
-            )
+            return t
         b = value[()]
         return b if isinstance(b, Dim) else int(b)
     return _integer(b)

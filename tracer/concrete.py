@@ -16,12 +16,15 @@ from ..ir.dims import Dim
 from ..ir.errors import ShapeMismatch, TypeMismatch
 from ..ir.graph import Block, Function, Loc, Op, Value, clone_op
 from ..ir.opdef import get
+from ..ir.pad import pad_info
+from ..ir.pad_layout import Unpaddable
 from ..runtime.context import context, slow_mode
 from ..runtime.convert import as_tensor
 from ..runtime.tensor import Tensor
 from ..runtime.variable import Variable
 from .compiled_call import CompiledOp
 from .entry import FlatCall, Plain
+from .ragged import Cut
 from .spec import TensorSpec
 from .structure import Structure
 from .symbolic import SymbolicTensor
@@ -49,17 +52,17 @@ class ConcreteFunction:
         names: Sequence[str],
     ) -> None:
         self.name = trace.name
-        self.structure = structure
         self._values = values  # canonical arguments with specs in place of tensors
         self._names = list(names)
         self._n_args = len(trace.arguments)
-        self.ir = trace.finish(outputs)  # first: an output that is a tensor from outside is captured here
+        self.traced = trace.finish(outputs)  # first: an output that is a tensor from outside is captured here
+        self.ir, self.structure = fixed_sizes(self.traced, structure)
         self.captured: list[Tensor] = [t for t, _ in trace.captures.values()]
         self.variables: tuple[Variable, ...] = tuple(s.variable for s in trace.states.values())
         self.assigned = [i for i, s in enumerate(trace.states.values()) if s.assigned]
         outside = [t.trace for t in self.captured if isinstance(t, SymbolicTensor)]
         self.scope = outside[0] if outside else None
-        self.n_outputs = len(outputs)
+        self.n_outputs = self.structure.size
         self.line: Loc | None = None
         self.reason = ""
         self.full = CompiledOp(self.ir, None, self.n_outputs)
@@ -210,6 +213,18 @@ class ConcreteFunction:
 
     def __repr__(self) -> str:
         return f"<ConcreteFunction {self.pretty_printed_signature()}>"
+
+
+def fixed_sizes(fn: Function, structure: Structure) -> tuple[Function, Structure]:
+    """The function with fixed sizes, and how its outputs become what is returned.
+
+    Where an op has no form for that, the function stays as it is: the interpreter runs it.
+    """
+    try:
+        info = pad_info(fn, structure.size)
+    except Unpaddable:
+        return fn, structure
+    return info.function, Cut(structure, info.cuts, info.sizes) if info.sizes else structure
 
 
 class GraphView:

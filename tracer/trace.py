@@ -34,6 +34,7 @@ from ..runtime.tensor import Tensor, wrap
 from ..runtime.tensor_shape import TensorShape
 from ..runtime.variable import Variable
 from .custom import READ_ASSIGNED, READ_ATTRS, CustomGradient, Gradient
+from .ragged import Sizes
 from .static import FOLD_LIMIT, fold
 from .symbolic import SymbolicTensor
 
@@ -83,6 +84,7 @@ class Trace:
         self.hints = dict(hints)
         self.callees: dict[int, Function] = {}
         self.open_blocks: list[Block] = []  # regions under construction, which hang on no op yet
+        self.runtime_sizes = Sizes(self)
         self.closed: dict[Value, Block] = {}  # what finished regions define, with the region
 
     # ------------------------------------------------------------ what the runtime calls
@@ -90,6 +92,14 @@ class Trace:
         """Records an op. One symbolic tensor back, or a tuple of them."""
         outs = self.emit(op, xs, attrs)
         return outs[0] if len(outs) == 1 else tuple(outs)
+
+    def span(self, t: Tensor, axis: int, start: Any, stop: Any, step: int) -> tuple[Tensor, Dim]:
+        """First element and number of elements of a slice whose bounds are computed."""
+        return self.runtime_sizes.span(t, axis, start, stop, step)
+
+    def selected(self, mask: Tensor) -> Dim:
+        """How many elements of a bool vector are true."""
+        return self.runtime_sizes.selected(mask)
 
     def constant(self, array: Array) -> Tensor:
         """A symbolic tensor of known value."""
@@ -165,6 +175,11 @@ class Trace:
                 results = self.builder.emit(op, values, attrs)
                 break
             except SymbolicShapes as e:
+                if not self.runtime_sizes.names.isdisjoint(e.symbols):
+                    fitted = self.runtime_sizes.fitted(op, xs, attrs)
+                    if fitted is None:
+                        raise with_line(e) from None
+                    return self.emit(op, fitted, attrs)
                 if not self._decide(e.symbols):
                     raise with_line(e) from None
                 attrs = resolve_attrs(attrs, self.sizes)
@@ -341,6 +356,7 @@ class Trace:
         """The trace is over: its tensors are of no use any more, and nothing from outside is kept alive by them."""
         self.open = False
         self.captures, self.states, self.callees, self.closed = {}, {}, {}, {}
+        self.runtime_sizes = Sizes(self)
         self.created = []
 
 
