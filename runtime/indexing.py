@@ -237,7 +237,9 @@ def _from_the_start(t: Tensor, i: Tensor, axis: int) -> Tensor:
     """A computed index, counted from the end when it is negative."""
     if i.dtype.name not in ("int32", "int64"):
         i = apply(get("cast"), (i,), {"dtype": int64})
-    size = apply(get("dim"), (t,), {"axis": axis, "dtype": i.dtype})
+    n = t.type.shape[axis]
+    # A number where it is one: an index that depends on no array is computed again, not kept, by a loop's reverse.
+    size = as_tensor(n, i.dtype) if isinstance(n, int) else apply(get("dim"), (t,), {"axis": axis, "dtype": i.dtype})
     zero = as_tensor(0, i.dtype)
     negative = apply(get("lt"), (i, zero), {})
     return apply(get("where"), (negative, apply(get("add"), (i, size), {}), i), {})  # type: ignore[no-any-return]

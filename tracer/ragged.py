@@ -53,7 +53,10 @@ class Sizes:
         held = (start, stop)
         found = self._lookup(key)
         if found is None:
-            size = self.trace.emit(get("dim"), (t,), {"axis": axis, "dtype": int64})[0]
+            if isinstance(dim, int):
+                size = self._number(dim)  # no op on an array: a loop's reverse computes bounds again
+            else:
+                size = self.trace.emit(get("dim"), (t,), {"axis": axis, "dtype": int64})[0]
             low, count = self._bounds(size, self._whole(start), self._whole(stop), step)
             most = dim if abs(step) == 1 else ceildiv(dim, abs(step))
             found = self._keep(key, (low, self.bind(count, most)), held)
