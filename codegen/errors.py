@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..ir.errors import InvalidArgumentError
+from ..ir.errors import InvalidArgumentError, ShapeMismatch
 from ..ir.graph import Op
 
 
@@ -22,6 +22,12 @@ _OTHER = {"for": "the step is zero", "pop": "the stack is empty"}
 def index_error(op: Op, number: int) -> InvalidArgumentError:
     """The error for status `number` of compiled code, which failed in `op`: most often an index out of range."""
     where = f" at {op.loc}" if op.loc else ""
+    if op.kind.name == "same_size":
+        error: InvalidArgumentError = ShapeMismatch(
+            f"sizes that are computed at run time do not fit{where}: they must be equal, or 1"
+        )
+        error.op = op
+        return error
     if op.kind.name in _OTHER:
         error = InvalidArgumentError(f"{op.kind.name}{where}: {_OTHER[op.kind.name]}")
         error.op = op

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from .attrs import resolve_attrs
-from .control import CALL, RegionOp, plain_symbol
+from .control import CALL, RegionOp, bound_by, plain_symbol
 from .dims import substitute
 from .errors import ShapeMismatch, TypeMismatch
 from .graph import Attrs, Block, Function, Op, Value
-from .ragged_ops import bound_by
 from .stack_ops import Stack
 from .types import StackType, TensorType, type_of_array
 

@@ -1,8 +1,8 @@
 """Fixed sizes for values whose size only the run knows: what machine code and derivatives of loops work on.
 
 A slice with computed bounds, `A[i, :j]`, has the type f64[s0] in the program as it was traced; `pad` puts the whole
-row in its place together with the knowledge of which elements count (see `pad_layout.py`). Elementwise ops go on as they
-are; reductions and products see neutral elements in the other places; writes read the slot, select, and write it.
+row in its place, and remembers which elements count (see `pad_layout.py`). Elementwise ops go on as they are;
+reductions and products see neutral elements in the other places; writes read the slot, select, and write it.
 Differentiation comes after, so the derivative is padded code, too: gates at every entrance and masks at every exit
 see to it that what stands in the other places (a NaN, say) reaches neither results nor derivatives.
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from . import pad_index as _index  # noqa: F401  (its rules)
 from .attrs import attr_symbols
 from .builder import Expr, IRBuilder
-from .control import CALL, FOR, IF, WHILE
+from .control import CALL, FOR, IF, WHILE, bound_by, runtime_sizes
 from .elementwise import Elementwise
 from .errors import OpError
 from .expand import expandable
@@ -24,7 +24,6 @@ from .graph import Block, Function, Op, Value
 from .inline import inline
 from .pad_layout import Layout, Padded, Places, Unpaddable, plain
 from .pad_rules import RULES, elementwise
-from .ragged_ops import bound_by, runtime_sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +31,8 @@ class PadInfo:
     """A function without run-time sizes.
 
     Attributes:
-      function: its results are the outputs of the original, those with run-time sizes padded (active places first), then
-        the sizes, then the other results. cuts: for each output the dimensions to cut, each with the number of the
+      function: its results are the outputs of the original, those with run-time sizes padded (active places first),
+        then the sizes, then the other results. cuts: for each output the dimensions to cut, each with the number of the
         result that says where. sizes: how many results are sizes.
     """
 

@@ -1,7 +1,7 @@
 """Where the elements of a value with run-time sizes lie in the fixed-size value that `pad` puts in its place.
 
 A dimension of run-time size is one of a fixed capacity, of which only some places are *active*. Its `Layout` says
-which: a range that begins at a computed place (a slice keeps the places of the array it was cut from, so that reading it
+which: a range that begins at a computed place (a slice keeps the places of the array it was cut from, so reading it
 moves nothing), those where a bool vector is true (what a mask selects), or, for what is the same all along the
 dimension, any: then the padded value has size 1 there. Active places hold the elements in order. What stands in the
 others has no meaning: nothing that leaves the padded world may depend on it, in a result or in a derivative.
@@ -16,8 +16,9 @@ import numpy as np
 
 from .builder import Expr, IRBuilder
 from .dims import Dim, DimLike, maximum, minimum, substitute, symbols_of
-from .dtypes import bool_, int64
+from .dtypes import int64
 from .graph import Block, Function, Loc, Op, Value
+from .ragged_ops import to_front
 
 
 class Unpaddable(Exception):
@@ -36,7 +37,8 @@ class Layout:
       dim: the size in the unpadded program. count: its value. cap: the fixed size.
       low: the first active place of a range (None: 0). mask: the active places, where they are no range.
       uniform: whether all elements are equal, and the padded value has size 1 in this dimension.
-      masks: the bool vector of active places, by the block in which it was written.
+      masks: the bool vector of active places, by the block in which it was written. checked: whether `count` has been
+        through a run-time check, so that what uses the value must use this count.
     """
 
     dim: DimLike
@@ -46,6 +48,7 @@ class Layout:
     mask: Value | None = None
     uniform: bool = False
     masks: dict[int, tuple[Block, Value]] = field(default_factory=dict)
+    checked: bool = False
 
     def same(self, other: Layout) -> bool:
         """Whether elements of equal number lie at equal places."""
@@ -241,21 +244,7 @@ class Places:
         lay = p.layouts[axis]
         assert lay is not None
         assert lay.mask is not None
-        m = self.b.expr(lay.mask)
-        before = self.b.cumsum(self.b.cast(m, dtype=int64), axis=0, exclusive=False, reverse=False) - 1
-        cap = lay.cap
-        to = self.b.where(m, before, self.size(cap))
-        shape = p.value.type.shape
-        wide = (*shape[:axis], cap + 1, *shape[axis + 1 :])
-        x = self.filled(p, (axis,), 0)
-        dtype = p.value.type.dtype
-        if dtype.is_bool:
-            x = self.b.cast(x, dtype=int64)
-        base = self.b.full(wide, 0, x.type.dtype)
-        y = self.b.scatter_add(base, to, x, axis=axis, batch_dims=0)
-        y = self.b.slice(y, starts=(0,) * len(shape), sizes=shape, strides=(1,) * len(shape))
-        if dtype.is_bool:
-            y = self.b.cast(y, dtype=bool_)
+        y = to_front(self.b, self.b.expr(p.value), self.b.expr(lay.mask), axis, lay.cap)
         return Padded(y.value, p.having(axis, replace(lay, mask=None, low=None, masks={})))
 
     def moved(self, p: Padded, axis: int, to: Layout) -> Padded:

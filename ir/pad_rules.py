@@ -66,20 +66,29 @@ def _target(p: Padder, lays: list[Layout]) -> Layout:
     if not solid:
         return lays[0]
     if all(lay.same(solid[0]) for lay in solid):
-        return solid[0]
+        return _checked(p, solid[0], solid)
     caps = [lay.cap for lay in solid]
     least = min(caps) if all(isinstance(c, int) for c in caps) else caps[0]  # type: ignore[type-var]
     ranges = [lay for lay in solid if lay.mask is None and lay.cap == least]
-    return ranges[0] if ranges else replace(solid[0], low=None, mask=None, masks={}, cap=least)
+    chosen = ranges[0] if ranges else replace(solid[0], low=None, mask=None, masks={}, cap=least, checked=False)
+    return _checked(p, chosen, solid)
+
+
+def _checked(p: Padder, lay: Layout, others: list[Layout]) -> Layout:
+    """The layout with a count that all run-time checks of the sizes go into."""
+    checks = [c.count for c in dict.fromkeys(others) if c.checked and c.count is not lay.count]
+    if not checks:
+        return lay
+    count = p.b.expr(lay.count if lay.checked else checks.pop())
+    for c in checks:
+        count = count + (p.b.expr(c) - p.size(lay.dim))
+    return replace(lay, count=count.value, masks={}, checked=True)
 
 
 def _gated(p: Padder, x: Padded, layouts: Layouts) -> Padded:
-    """An operand that is repeated along dimensions of run-time size: its cotangent is summed over active places only."""
-    lead = len(layouts) - len(x.layouts)
-    repeated = tuple(
-        lay if lay is not None and (k < lead or (x.value.type.shape[k - lead] == 1 and lay.cap != 1)) else None
-        for k, lay in enumerate(layouts)
-    )
+    """An operand that is repeated along dimensions of run-time size: its cotangent counts active places only."""
+    own = (*(None,) * (len(layouts) - len(x.layouts)), *x.layouts)
+    repeated = tuple(lay if mine is None or mine.uniform else None for lay, mine in zip(layouts, own, strict=True))
     value = p.gate(x.value, p.over(repeated))
     return x if value is x.value else Padded(value, layouts)
 
@@ -288,9 +297,9 @@ def _refitted(p: Padder, x: Padded, have: Sequence[DimLike], want: Sequence[DimL
         if not p.is_ragged(new):
             x = _cut(p, x, axis, new, zero)
         elif lay is None:
-            x = Padded(x.value, x.having(axis, Layout(new, (n + zero).value, old)))
+            x = Padded(x.value, x.having(axis, Layout(new, (n + zero).value, old, checked=True)))
         else:
-            x = Padded(x.value, x.having(axis, replace(lay, dim=new, count=(n + zero).value, masks={})))
+            x = Padded(x.value, x.having(axis, replace(lay, dim=new, count=(n + zero).value, masks={}, checked=True)))
     return x
 
 

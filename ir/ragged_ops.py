@@ -1,8 +1,8 @@
-"""Sizes that only the run knows: the ops that bind a symbol inside a function, and those that give or take such sizes.
+"""Ops that give or take sizes that only the run knows.
 
-`bind %n {size = s0, most = 8}` says that from here to the end of the block the symbol s0 is the number %n, never above
-`most`. A slice with computed bounds is then an ordinary `slice` of type f64[s0]. The interpreter runs all this as it
-stands; for machine code and loops' derivatives the pass `pad` (see `pad.py`) gives every such value a fixed size first.
+The op `bind` (in `control.py`) gives a symbol the value of an integer scalar; a slice with computed bounds is then an
+ordinary `slice` of type f64[s0]. The interpreter runs all this as it stands; for machine code and loops' derivatives
+the pass `pad` (see `pad.py`) gives every such value a fixed size first.
 """
 
 from __future__ import annotations
@@ -12,39 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from .control import Effect, plain_symbol
-from .derive import Constant, LinearOp
+from .derive import Constant, LinearOp, zero
+from .dims import DimLike
 from .dtypes import int64
-from .errors import InvalidArgumentError, ShapeMismatch
-from .graph import Attrs, Block, Op
+from .errors import ShapeMismatch
+from .graph import Attrs, Block
 from .infer import bad_shape, bad_type, check_attr_shape, check_axis, count, scalar_index
 from .opdef import Needs, register
 from .shape_ops import Rearrange
 from .types import Shape, TensorType
-
-
-class Bind(Effect):
-    """Binds the symbol `size` to an integer scalar, up to the end of the block. `most` is the largest it can be."""
-
-    name = "bind"
-    summary = "from here to the end of the block a size has the operand's value, at most `most`"
-    attrs = ("size", "most")
-
-    def infer(self, attrs: Attrs, types: Sequence[TensorType], regions: Sequence[Block] = ()) -> tuple[TensorType, ...]:
-        """No results."""
-        count(self.name, types, 1)
-        scalar_index(self.name, types, (0,))
-        if plain_symbol(attrs["size"]) is None:
-            bad_type(self.name, types, f"the attribute size must be one symbol, not {attrs['size']}")
-        check_attr_shape(self.name, (attrs["most"],))
-        return ()
-
-    def eager(self, attrs: Attrs, *xs: Any) -> Any:
-        """Nothing; the interpreter keeps the size. Raises InvalidArgumentError for one outside of 0 to `most`."""
-        n, most = int(xs[0]), attrs["most"]
-        if not 0 <= n <= most:
-            raise InvalidArgumentError(f"bind: the size {attrs['size']} is {n}, but must lie in 0 to {most}")
-        return ()
 
 
 class Fit(Rearrange):
@@ -73,6 +49,10 @@ class Fit(Rearrange):
             raise ShapeMismatch(f"the sizes {found} and {want} of operands differ: they must be equal, or 1")
         return np.asarray(xs[0])
 
+    def expand(self, b: Any, attrs: Attrs, xs: Sequence[Any]) -> Any:
+        """The operand: sizes that are numbers have been compared."""
+        return b.identity(xs[0])
+
     def adjoint(self, b: Any, attrs: Attrs, g: Any, shape: Shape) -> Any:
         """The cotangent with the operand's sizes."""
         return b.fit(g, shape=shape)
@@ -100,6 +80,10 @@ class Compress(LinearOp):
         if y.shape[attrs["axis"]] != attrs["size"]:
             raise ShapeMismatch(f"compress: {y.shape[attrs['axis']]} elements are selected, not {attrs['size']}")
         return y
+
+    def expand(self, b: Any, attrs: Attrs, xs: Sequence[Any]) -> Any:
+        """The elements added to zeros at their new places."""
+        return to_front(b, xs[0], xs[1], attrs["axis"], attrs["size"])
 
     def vjp(
         self, b: Any, attrs: Attrs, outs: Sequence[Any], xs: Sequence[Any], cts: Sequence[Any], needs: Needs
@@ -131,6 +115,19 @@ class Uncompress(LinearOp):
             raise ShapeMismatch(f"uncompress: {x.shape[axis]} elements for {np.count_nonzero(mask)} places")
         out[(slice(None),) * axis + (mask,)] = x
         return out
+
+    def expand(self, b: Any, attrs: Attrs, xs: Sequence[Any]) -> Any:
+        """The elements read from where they were, where the vector is true."""
+        x, mask, axis = xs[0], xs[1], attrs["axis"]
+        shape = tuple(b.shape(x))
+        n = b.shape(mask)[0]
+        wide = (*shape[:axis], n, *shape[axis + 1 :])
+        if shape[axis] == 0:
+            return b.full(wide, 0, b.dtype(x))
+        low, high = b.const(0, int64), b.const(shape[axis] - 1, int64)
+        places = b.minimum(b.maximum(_before(b, mask), low), high)
+        line = b.reshape(mask, shape=tuple(n if k == axis else 1 for k in range(len(shape))))
+        return b.where(line, b.gather(x, places, axis=axis, batch_dims=0), zero(b, x))
 
     def vjp(
         self, b: Any, attrs: Attrs, outs: Sequence[Any], xs: Sequence[Any], cts: Sequence[Any], needs: Needs
@@ -166,14 +163,25 @@ class SameSize(Constant):
         return np.asarray(xs[0])[:1]
 
 
-def bound_by(op: Op) -> str | None:
-    """The symbol that an op binds, or None."""
-    return plain_symbol(op.attrs["size"]) if op.kind is BIND else None
+def to_front(b: Any, x: Any, mask: Any, axis: int, size: DimLike) -> Any:
+    """The elements along an axis where a bool vector is true, moved to the first of `size` places; zeros after them."""
+    shape, dtype = tuple(b.shape(x)), b.dtype(x)
+    line = b.reshape(mask, shape=tuple(d if k == axis else 1 for k, d in enumerate(shape)))
+    if dtype.is_bool:
+        x = b.cast(x, dtype=int64)
+    x = b.where(line, x, zero(b, x))
+    to = b.where(mask, _before(b, mask), b.const(size, int64))
+    base = b.full((*shape[:axis], size + 1, *shape[axis + 1 :]), 0, b.dtype(x))
+    y = b.scatter_add(base, to, x, axis=axis, batch_dims=0)
+    kept = (*shape[:axis], size, *shape[axis + 1 :])
+    y = b.slice(y, starts=(0,) * len(shape), sizes=kept, strides=(1,) * len(shape))
+    return b.cast(y, dtype=dtype) if dtype.is_bool else y
 
 
-def runtime_sizes(block: Block) -> frozenset[str]:
-    """The symbols that ops of a block, or of the regions in it, bind."""
-    return frozenset(str(op.attrs["size"]) for op in block.walk() if op.kind is BIND)
+def _before(b: Any, mask: Any) -> Any:
+    """How many elements before each one are true."""
+    ones = b.cast(mask, dtype=int64)
+    return b.cumsum(ones, axis=0, exclusive=True, reverse=False)
 
 
 def _masked(op: str, attrs: Attrs, types: Sequence[TensorType]) -> int:
@@ -183,8 +191,5 @@ def _masked(op: str, attrs: Attrs, types: Sequence[TensorType]) -> int:
     return check_axis(op, types, attrs["axis"], types[0].rank)
 
 
-BIND = register(Bind())
 for _op in (Fit(), Compress(), Uncompress(), SameSize()):
     register(_op)
-
-__all__ = ["BIND", "bound_by", "runtime_sizes"]

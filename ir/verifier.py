@@ -9,12 +9,11 @@ as a plain dimension of some parameter, so that a call binds it, or is bound by 
 from __future__ import annotations
 
 from .attrs import attr_symbols
-from .control import plain_symbol, show
+from .control import bound_by, plain_symbol, show
 from .dims import symbols_of
 from .errors import OpError, VerifyError
 from .graph import Block, Function, Op, Value
 from .printer import FunctionPrinter
-from .ragged_ops import bound_by
 from .types import StackType
 
 _UNBOUND = "no parameter has it as a dimension, and no op binds it"

@@ -32,7 +32,10 @@ class TraceProtocol(Protocol):
         """A symbolic tensor with that known value."""
 
     def span(self, t: Tensor, axis: int, start: Any, stop: Any, step: int) -> tuple[Tensor, Dim]:
-        """First element (an i64 scalar) and number of elements of a slice along an axis, by bounds that are computed."""
+        """First element (an i64 scalar) and number of elements of a slice along an axis whose bounds are computed."""
+
+    def is_computed(self, d: Dim) -> bool:
+        """Whether a size is known only when the function runs."""
 
     def selected(self, mask: Tensor) -> Dim:
         """How many elements of a bool vector are true, as a size."""

@@ -135,7 +135,8 @@ def _slice(t: Tensor, slot: Slot, k: slice, dim: DimLike) -> None:
     step = 1 if step is None else step
     if isinstance(step, Tensor):
         fail(TypeError, f"the step of a slice of dimension {axis} is computed from an argument: use a Python int")
-    if isinstance(start, Tensor) or isinstance(stop, Tensor):
+    bounded = start is not None or stop is not None or abs(step) != 1
+    if isinstance(start, Tensor) or isinstance(stop, Tensor) or (bounded and _runs(dim)):
         _computed(t, slot, (start, stop, step))
         return
     if isinstance(step, Dim) or step == 0:
@@ -147,6 +148,11 @@ def _slice(t: Tensor, slot: Slot, k: slice, dim: DimLike) -> None:
         first, size = _symbolic_span(start, stop, step, dim)
     slot.add(first if size != 0 else 0, size, step)
     slot.shape.append(size)
+
+
+def _runs(dim: DimLike) -> bool:
+    """Whether the size is known only when the traced function runs, so that bounds have to be clamped there."""
+    return isinstance(dim, Dim) and context.trace is not None and context.trace.is_computed(dim)
 
 
 def _computed(t: Tensor, slot: Slot, bounds: tuple[Any, Any, Any]) -> None:

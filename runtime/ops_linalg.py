@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..ir.dims import product
-from ..ir.infer import same_size
 from ..ir.dtypes import as_dtype
+from ..ir.infer import same_size
 from ..ir.opdef import get
 from .arithmetic import cast
 from .convert import as_tensor, make, static_value

@@ -19,7 +19,7 @@ from ..ir.elementwise import Elementwise
 from ..ir.graph import Block, Op, Value
 from ..ir.opdef import OpDef, get
 from ..ir.verifier import bound_symbols
-from ..runtime.errors import fail
+from ..runtime.location import at
 from ..runtime.tensor import Tensor
 from .structure import Structure
 from .symbolic import SymbolicTensor
@@ -150,7 +150,7 @@ class Sizes:
                 if str(e) == name:
                     t = SymbolicTensor(p, self.trace)
                     return self.trace.emit(get("dim"), (t,), {"axis": axis, "dtype": int64})[0]
-        fail(TypeError, f"the size '{name}' cannot be used as the bound of a slice here")
+        raise TypeError(f"the size '{name}' cannot be used as the bound of a slice here{at()}")
 
     def _lookup(self, key: Any) -> Any:
         found = self._made.get(key)

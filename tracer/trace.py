@@ -97,6 +97,10 @@ class Trace:
         """First element and number of elements of a slice whose bounds are computed."""
         return self.runtime_sizes.span(t, axis, start, stop, step)
 
+    def is_computed(self, d: Dim) -> bool:
+        """Whether a size is known only when the function runs."""
+        return not self.runtime_sizes.names.isdisjoint(d.symbols)
+
     def selected(self, mask: Tensor) -> Dim:
         """How many elements of a bool vector are true."""
         return self.runtime_sizes.selected(mask)
