@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from ..ir import rewrite
 from ..ir.graph import Function, Op, Value
 from . import access, regions, special
-from .fusion_rules import divides, early, nested, trips
+from .fusion_rules import divides, early, nested, small_reads, trips
 from .plan import (
     Call,
     Kernel,
@@ -247,6 +247,8 @@ class _Planner:
             self.overwrite(root.base)
         if self._crosses(root, reads):
             self.overlapping.add(root.op.operands[1])
+        elif root.base is not None:
+            self.overlapping.update(small_reads(self.plan, root, reads))
         best: Kernel | None = None
         most = -1
         for kernel in reversed(self.kernels.get(domain, [])[-8:]):

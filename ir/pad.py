@@ -21,6 +21,7 @@ from .elementwise import Elementwise
 from .errors import OpError
 from .expand import expandable
 from .graph import Block, Function, Op, Value
+from .increments import increments
 from .inline import inline
 from .pad_layout import Layout, Padded, Places, Unpaddable, plain
 from .pad_rules import RULES, elementwise
@@ -60,6 +61,7 @@ def pad_info(fn: Function, outputs: int | None = None) -> PadInfo:
         return PadInfo(fn, ((),) * len(fn.results[:outputs]))
     if any(_ragged_call(op, names) for op in fn.body.walk()):
         fn = inline(fn)
+    fn = increments(fn)
     body = Block(Value(p.type, p.name) for p in fn.params)
     p = Padder(Function(fn.name, body))
     p.known.update((old, plain(new)) for old, new in zip(fn.params, body.params, strict=True))
