@@ -113,7 +113,7 @@ def is_view(op: Op) -> bool:
     if form(op) != MAP or not op.operands[0].type.shape or not op.results[0].type.shape:
         return False
     name = op.kind.name
-    return (name not in ("transpose", "slice", "reverse", "broadcast_to")
+    return (name not in ("transpose", "slice", "reverse", "broadcast_to", "same_size")
             or (name == "broadcast_to" and op.operands[0].type.size == op.results[0].type.size))
 
 
@@ -152,6 +152,11 @@ def _transpose(op: Op, at: At) -> At:
 def _slice(op: Op, at: At) -> At:
     base, *dynamic = op.operands
     return slot(op, at, shape_of(base), shape_of(op.results[0]), dynamic)
+
+
+@_map("same_size")
+def _same_size(op: Op, at: At) -> At:
+    return (atom(Dyn(op.operands[1], (), 1, 0, op)),)
 
 
 @_map("reverse")

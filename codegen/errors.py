@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..ir.elementwise import IntegerArithmetic
-from ..ir.errors import IndexMismatch, InvalidArgumentError
+from ..ir.errors import IndexMismatch, InvalidArgumentError, ShapeMismatch
 from ..ir.graph import Op
 
 # What `main` returns: 0, or 1 + the number of the op that failed, or one of these.
@@ -30,6 +30,9 @@ def runtime_error(op: Op) -> InvalidArgumentError:
     head, error = f"{op.kind.name}{where}: ", InvalidArgumentError
     if op.kind.name in _OTHER:
         text = _OTHER[op.kind.name]
+    elif op.kind.name == "same_size":
+        head, error = "", ShapeMismatch
+        text = f"sizes that are computed at run time do not fit{where}: they must be equal, or 1"
     elif isinstance(op.kind, IntegerArithmetic):
         text = op.kind.advice
     else:

@@ -14,6 +14,7 @@ from ..ir.graph import Op, Value
 from ..ir.ranges import Ranges
 from . import access, scalar
 from .access import Bound, Guard
+from .active import Limits, conjunction
 from .checks import Checks
 from .emitter import Reg
 from .errors import Unsupported
@@ -61,6 +62,8 @@ class Evaluator:
         self.order: Mapping[int, int] = {}  # level -> depth
         self.stored: Stored = {}
         self.reports = 0
+        self.limits: Limits = frozenset()  # what the loops' bounds see to
+        self.shift = 0  # of the points being written, along the lanes
 
     # -- values ------------------------------------------------------------------------------------------------------
 
@@ -97,6 +100,10 @@ class Evaluator:
         op = v.owner
         assert isinstance(op, Op)
         f = access.form(op)
+        if f == access.ELEMENTWISE and op.kind.name == "where" and self.limits:
+            c, x, _ = access.parts(op, at)
+            if self._surely(c.value, c.at):
+                return self.value(x.value, x.at, scope, guard)
         if f == access.ELEMENTWISE:
             operands = [self.value(p.value, p.at, scope, guard) for p in access.parts(op, at)]
             self._refuse(op, operands, scope, guard)
@@ -109,6 +116,14 @@ class Evaluator:
         if f == access.SOURCE:
             return source(self, op, at, scope)
         raise Unsupported(op, "there is no compiled form of this op")
+
+    def _surely(self, v: Value, at: At) -> bool:
+        """Whether a condition holds at every point that the loops visit."""
+        found = conjunction(v, at)
+        return found is not None and all(
+            limit.shift == (self.shift if limit.level == self.vector else 0) and limit._replace(shift=0) in self.limits
+            for limit in found
+        )
 
     def _elementwise(self, op: Op, operands: list[Val], scope: Scope) -> Val:
         depth = max((x.depth for x in operands), default=-1)

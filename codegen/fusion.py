@@ -18,7 +18,7 @@ from ..ir.control import has_effect
 from ..ir.failing import may_fail
 from ..ir.graph import Function, Op, Value
 from . import access, regions, special
-from .fusion_rules import awkward, early, fails, nested, trips
+from .fusion_rules import awkward, early, fails, nested, small_reads, trips
 from .plan import (
     Call,
     Kernel,
@@ -259,6 +259,8 @@ class _Planner:
             self.overwrite(root.base)
         if self._crosses(root, reads):
             self.overlapping.add(root.op.operands[1])
+        elif root.base is not None:
+            self.overlapping.update(small_reads(self.plan, root, reads))
         best: Kernel | None = None
         most = -1
         for kernel in reversed(self.kernels.get(domain, [])[-8:]):

@@ -9,7 +9,7 @@ from ..ir.failing import may_fail
 from ..ir.graph import Op, Value
 from . import access
 from .index_map import At, Index, Quot, Rem, levels_of
-from .plan import Kernel, Plan, Root, Walk, is_array, is_literal
+from .plan import Kernel, Plan, Root, Walk, is_array, is_literal, numel
 
 
 def early(ops: Iterable[Op]) -> dict[Value, list[Op]]:
@@ -57,3 +57,27 @@ def awkward(plan: Plan, walks: Iterable[Walk]) -> Iterator[Value]:
                 (part,) = access.parts(op, at)
                 if any(map(divides, part.at)) and not any(map(divides, at)) and not is_literal(part.value):
                     yield part.value
+
+
+def small_reads(plan: Plan, root: Root, reads: Walk) -> list[Value]:
+    """Small parts of an array that a write into a large part of it reads elsewhere: a row and a column, say.
+
+    With copies of these the array can be written in place. Empty where they are not all that is read elsewhere.
+    """
+    assert root.base is not None
+    owner = plan.owner[root.base]
+    open_ = {leaf.position for leaf in reads.leaves if leaf.owner is owner and leaf.position != root.position}
+    found: list[Value] = []
+    if not open_:
+        return found
+    for v, at in reads.visits:
+        op = v.owner
+        assert isinstance(op, Op)
+        if access.form(op) != access.MAP or plan.owner.get(op.operands[0]) is not owner:
+            continue
+        (part,) = access.parts(op, at)
+        position = access.address(part.at, access.shape_of(part.value))
+        if position in open_ and 4 * numel(v) <= numel(root.base):
+            open_.discard(position)
+            found.append(v)
+    return found if not open_ else []

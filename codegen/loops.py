@@ -11,15 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..ir.graph import Value
-from . import access, memory, scalar
+from . import access, active, memory, scalar
 from .checks import Checks
 from .emitter import Context, Emitter, Reg
 from .evaluate import Evaluator, dtype_of
 from .index_map import At, Index, Var, atom, substitute
 from .nest import Schedule, schedule, vector_bytes
-from .plan import Kernel, Leaf, Plan, Root
+from .plan import Kernel, Leaf, Plan, Root, is_literal
 from .reduce_loops import Accumulator
 from .scope import Carried, Scope, Val, loop, once
+from .sources import literal
 
 NAME = "kernel"
 
@@ -64,6 +65,8 @@ class KernelWriter:
         self.top = Scope(None, -1, em, self.schedule.lanes)
         self.ev = Evaluator(plan, self._pointer, self._number, self._status, checks, self.schedule.vector)
         self.ev.order = self.schedule.depth
+        self.ev.limits = active.common(plan, self.schedule.roots)
+        self.limited = {limit.level for limit in self.ev.limits}
         self.accumulators = self._accumulators()
 
     # -- what the function is given ----------------------------------------------------------------------------------
@@ -134,6 +137,7 @@ class KernelWriter:
                 cut = blocks and root.reduce == "sum" and root.target.type.dtype.short == "f32"
                 begin = s.depth[s.split] if cut and s.split is not None else start
                 outlives = begin < last or (blocks and not cut)
+                acc.empty = bool(root.axes & self.limited)
                 acc.reserve(self._alloca, s.lanes, outlives, cut)
                 out.append(acc)
         return out
@@ -153,23 +157,39 @@ class KernelWriter:
         if level == s.split:
             self.blocks(depth, scope)
         else:
-            self.level(depth, scope, "0", str(s.extents[level]))
+            self.level(depth, scope, *self.bounds(level))
         for acc in here:
             acc.finish(scope)
+
+    def bounds(self, level: int) -> tuple[str, str]:
+        """Where the loop of a level begins and ends, as operands: where something is done, if that is known."""
+        low, high = "0", str(self.schedule.extents[level])
+        if level not in self.limited:
+            return low, high
+        em = self.top.scalar
+        for limit in sorted(self.ev.limits, key=lambda m: (m.low, id(m.bound))):
+            if limit.level == level:
+                bound = literal(limit.bound) if is_literal(limit.bound) else self._number(limit.bound)
+                if limit.low:
+                    low = em.intrinsic("smax", bound.reg, Reg(low, "i64")).text
+                else:
+                    high = em.intrinsic("smin", bound.reg, Reg(high, "i64")).text
+        return low, em.intrinsic("smax", Reg(high, "i64"), Reg(low, "i64")).text
 
     def blocks(self, depth: int, scope: Scope) -> None:
         """The level cut into blocks, each of which sums in f32."""
         s = self.schedule
         level = s.order[depth]
         n, size = s.extents[level], s.block
+        first, end = self.bounds(level)
         cut = [a for a in self.accumulators if a.total and a.start <= depth]
 
         def block(inner: Scope, _: Carried) -> Carried:
             low = inner.vars[level]
             em = inner.scalar
             high = em.add(Reg(low, "i64"), size)
-            if n % size:
-                high = em.intrinsic("smin", high, em.const(n, "i64"))
+            if n % size or level in self.limited:
+                high = em.intrinsic("smin", high, Reg(end, "i64"))
             for acc in cut:
                 acc.fresh(inner)
             self.level(depth, inner, low, high.text)
@@ -177,7 +197,7 @@ class KernelWriter:
                 acc.flush(inner)
             return []
 
-        loop(scope, depth, level, ("0", str(n), size), [], block, sure=True)
+        loop(scope, depth, level, (first, end, size), [], block, sure=level not in self.limited)
 
     def level(self, depth: int, scope: Scope, low: str, high: str) -> None:
         """One loop, from `low` to `high` (operands), and what is inside it."""
@@ -235,7 +255,7 @@ class KernelWriter:
         w, n = s.lanes, s.extents[s.order[depth]]
         step = w * s.unroll
         accs = self.accumulators if regs else []
-        whole = n % w == 0 and (s.split != s.vector or s.block % w == 0)
+        whole = n % w == 0 and s.vector not in self.limited and (s.split != s.vector or s.block % w == 0)
         middle = self._middle(scope, low, high, step)
 
         def masked(inner: Scope, carried: Carried) -> Carried:
@@ -258,7 +278,8 @@ class KernelWriter:
         if low.isdigit() and high.isdigit():
             return str(int(low) + (int(high) - int(low)) // step * step)
         s = self.schedule
-        if s.split == s.vector and s.extents[s.split] % s.block == 0 and s.block % step == 0:  # type: ignore[index]
+        even = s.split == s.vector and s.vector not in self.limited
+        if even and s.extents[s.split] % s.block == 0 and s.block % step == 0:  # type: ignore[index]
             return high
         em = scope.scalar
         span = em.sub(Reg(high, "i64"), Reg(low, "i64"))
@@ -305,6 +326,7 @@ class KernelWriter:
         """Every root at one point of the domain (a vector of points), `shift` elements on along the lanes."""
         roots = self.schedule.roots if not shift else [self._shifted(r, shift) for r in self.schedule.roots]
         ev = self.ev
+        ev.shift = shift
         ev.stored = {Leaf(r.target, r.position): r for r in roots if not r.reduce and not r.add}
         running = iter(zip(self.accumulators, regs, strict=True)) if regs else iter(())
         out: Carried = []

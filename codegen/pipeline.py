@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..ir.cse import cse
 from ..ir.dce import dce
 from ..ir.expand import expand
-from ..ir.graph import Function
+from ..ir.graph import Function, Value, clone_function
 from ..ir.inline import inline
 from ..ir.licm import licm
 from ..ir.loop_merge import count_up, merge_loops
@@ -19,7 +19,21 @@ from ..ir.vectorise import vectorise
 
 Passes = tuple[Callable[[Function], Function], ...]
 
-PASSES: Passes = (inline, canon, expand, count_up, canon, licm, cse)
+
+def settle(fn: Function) -> Function:
+    """The function without ops that only matter to derivatives: none is taken any more."""
+    if not any(op.kind.name == "stop_gradient" for op in fn.body.walk()):
+        return fn
+    new = clone_function(fn)
+    same: dict[Value, Value] = {}
+    for op in new.body.walk():
+        op.operands = [same.get(v, v) for v in op.operands]
+        if op.kind.name == "stop_gradient":
+            same[op.result] = op.operands[0]
+    return cse(canon(new))
+
+
+PASSES: Passes = (inline, settle, canon, expand, count_up, canon, licm, cse)
 LOOPS: Passes = (merge_loops, unstack, narrow, vectorise, canon, licm, cse)  # for functions with loops
 LAST: Passes = (dce, segments)
 

@@ -8,12 +8,15 @@ in f64 from block to block. The shape of all this follows from the sizes alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from . import memory, scalar
 from .emitter import Emitter, Reg
-from .evaluate import Evaluator
 from .plan import Root
 from .scope import Scope, Val
+
+if TYPE_CHECKING:
+    from .evaluate import Evaluator
 
 _FLOATS = ("float", "double")
 
@@ -52,7 +55,8 @@ class Accumulator:
 
     Attributes:
       start: depth of the first loop it takes together. wide: whether there is a value per lane. joined: whether the
-      lanes are elements of one result. total: the stack slot of the f64 sum over blocks, or empty.
+      lanes are elements of one result. total: the stack slot of the f64 sum over blocks, or empty. empty: whether there
+      may be nothing to take in.
     """
 
     def __init__(self, ev: Evaluator, root: Root, start: int, wide: bool, joined: bool) -> None:
@@ -62,10 +66,12 @@ class Accumulator:
         self.cell = ""  # stack slot of the lane values, where they outlive the innermost loop
         self.total = ""
         self.now: Reg | None = None
+        self.empty = False
 
     def first(self, scope: Scope) -> Reg:
         """The starting value: the identity in every lane."""
-        start = -0.0 if self.root.reduce == "sum" and self.ty in _FLOATS else identity(self.root.reduce, self.dtype)
+        minus = self.root.reduce == "sum" and self.ty in _FLOATS and not self.empty
+        start = -0.0 if minus else identity(self.root.reduce, self.dtype)
         return scope.emitter(self.wide).const(start, self.ty)
 
     def add(self, scope: Scope, running: Reg, x: Val) -> Reg:
@@ -105,7 +111,7 @@ class Accumulator:
         """Before the first loop that is taken together."""
         if self.total:
             em = scope.emitter(self.wide and not self.joined)
-            zero = em.const(-0.0, "double")
+            zero = em.const(0.0 if self.empty else -0.0, "double")
             em.raw(f"store {em.typed(zero)}, ptr {self.total}")
 
     def fresh(self, scope: Scope) -> None:

@@ -271,6 +271,29 @@ class Assert(Effect):
         return ()
 
 
+class Bind(Effect):
+    """Binds the symbol `size` to an integer scalar, up to the end of the block. `most` is the largest it can be."""
+
+    name = "bind"
+    summary = "From here to the end of the block a symbol has the operand's value, at most `most`."
+    attrs = ("size", "most")
+
+    def infer(self, attrs: Attrs, types: Types, regions: Sequence[Block] = ()) -> tuple[TensorType, ...]:
+        """No results."""
+        if len(types) != 1 or types[0].shape or types[0].dtype.short not in ("i32", "i64"):
+            raise TypeMismatch("bind: needs one operand, an i32 or i64 scalar")
+        if plain_symbol(attrs["size"]) is None:
+            raise TypeMismatch(f"bind: the attribute size must be one symbol, not {attrs['size']}")
+        return ()
+
+    def eager(self, attrs: Attrs, *xs: Any) -> Any:
+        """Nothing; the interpreter keeps the size. Raises InvalidArgumentError for one outside of 0 to `most`."""
+        n, most = int(xs[0]), attrs["most"]
+        if not 0 <= n <= most:
+            raise InvalidArgumentError(f"bind: the size {attrs['size']} is {n}, but must lie in 0 to {most}")
+        return ()
+
+
 _T = TypeVar("_T", bound=OpDef)
 
 
@@ -284,6 +307,17 @@ YIELD = _add(Terminator("yield", "End of a region: what it gives."))
 FOR, WHILE, IF = _add(For()), _add(While()), _add(If())
 CALL = _add(Call())
 PRINT, ASSERT = _add(Print()), _add(Assert())
+BIND = _add(Bind())
+
+
+def bound_by(op: Op) -> str | None:
+    """The symbol that an op binds, or None."""
+    return plain_symbol(op.attrs["size"]) if op.kind is BIND else None
+
+
+def runtime_sizes(block: Block) -> frozenset[str]:
+    """The symbols that ops of a block, or of the regions in it, bind."""
+    return frozenset(str(op.attrs["size"]) for op in block.walk() if op.kind is BIND)
 
 
 def has_effect(op: Op, known: dict[int, bool] | None = None) -> bool:

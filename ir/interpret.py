@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .attrs import resolve_attrs
-from .control import CALL, RegionOp, plain_symbol
+from .control import CALL, RegionOp, bound_by, plain_symbol
 from .dims import substitute
 from .errors import ShapeMismatch, TypeMismatch
 from .graph import Attrs, Block, Function, Op, Value
@@ -95,10 +95,10 @@ class noted:
 
 
 class Interpreter:
-    """Runs blocks under given sizes."""
+    """Runs blocks under given sizes, and those that ops bind on the way."""
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
-        self.sizes = sizes
+        self.sizes = dict(sizes)
 
     def block(self, block: Block, args: Sequence[Any], env: dict[Value, Array]) -> list[Array]:
         """What the block's terminator gives; `env` holds the values of enclosing blocks and takes those of this one."""
@@ -117,6 +117,9 @@ class Interpreter:
             elif op.kind is CALL:
                 results = interpret(op.attrs["callee"], xs)
             else:
+                name = bound_by(op)
+                if name is not None:
+                    self.sizes[name] = int(xs[0])
                 results = self._eager(op, self._attrs(op.attrs), xs)
         return results
 

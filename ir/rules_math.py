@@ -178,13 +178,18 @@ def compared_with_itself(s: Simplifier, m: Match) -> Result:
 
 @rule("where")
 def where(s: Simplifier, m: Match) -> Result:
-    """A known condition, equal branches, a negated condition."""
+    """A known condition, equal branches, a condition within itself, a negated condition."""
     condition, x, y = m.xs
     c = s.splat(condition)
     if c is not None:
         return _kept(s, m, x if bool(c) else y)
     if x is y:
         return _kept(s, m, x)
+    for k, branch in ((1, x), (2, y)):
+        inner = producer(branch, "where")
+        if inner is not None and inner.operands[0] is condition:  # asked already
+            return s.emit(m.kind, [condition, *(inner.operands[1:2] if k == 1 else [x]),
+                                   *(inner.operands[2:] if k == 2 else [y])])[0]  # fmt: skip
     op = producer(condition, "logical_not")
     return s.emit(m.kind, [op.operands[0], y, x])[0] if op is not None else None
 

@@ -160,9 +160,18 @@ def whole_write(s: Simplifier, m: Match) -> Result:
     """A write to all elements: the new ones, or the sum."""
     base, v = m.xs[:2]
     whole = len(m.xs) == 2 and all(k == 0 for k in m.attrs["starts"]) and all(k == 1 for k in m.attrs["strides"])
-    if not whole or base.type.shape != v.type.shape:
+    if not whole or base.type.shape != v.type.shape or _selects(s, base, v):
         return None
     return v if m.kind.name == "update" else s.value("add", base, v)
+
+
+def _selects(s: Simplifier, base: Value, v: Value) -> bool:
+    """Whether a write leaves some places as they are: then the loop over the others may be the shorter one."""
+    op = producer(v, "where")
+    if op is None:
+        return False
+    other = op.operands[2]
+    return other is base or s.is_splat(other, 0.0) or s.is_splat(other, -0.0)
 
 
 @rule("matmul")

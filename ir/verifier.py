@@ -3,19 +3,20 @@
 The rules: every operand is defined before its use and visible there (values of enclosing blocks are, those of finished
 regions are not); every value is defined once; blocks end in the right terminator; attributes are those that the op
 declares; result types are what `infer` says, which covers regions and callee signatures; a symbolic size occurs
-as a plain dimension of some parameter, so that a call binds it.
+as a plain dimension of some parameter, so that a call binds it, or is bound by an op further up.
 """
 
 from __future__ import annotations
 
 from .attrs import attr_symbols
-from .control import plain_symbol, show
+from .control import bound_by, plain_symbol, show
 from .dims import symbols_of
 from .errors import OpError, VerifyError
 from .graph import Block, Function, Op, Value
 from .printer import FunctionPrinter
 from .types import StackType
 
+_UNBOUND = "no parameter has it as a dimension, and no op binds it"
 TAKES_STACKS = frozenset({"push", "pop", "stack_zeros", "for", "while", "yield", "return", "call"})
 
 
@@ -54,6 +55,7 @@ class Verifier:
 
     def _block(self, block: Block, end: str, parent: Op | None) -> None:
         added: list[Value] = []
+        outside = self.symbols
         self._define(block.params, block, parent, added)
         if not block.ops:
             raise self.error(parent, f"a block is empty; it must end in '{end}'")
@@ -62,9 +64,15 @@ class Verifier:
             if op.kind.terminator != last or (last and op.kind.name != end):
                 where = "last" if last else "inner"
                 raise self.error(op, f"a block ends in one '{end}', found '{op.kind.name}' as its {where} op")
+            name = bound_by(op)
+            if name is not None:
+                if name in self.symbols:
+                    raise self.error(op, f"the size '{name}' is bound twice")
+                self.symbols = self.symbols | {name}
             self._op(op)
             self._define(op.results, op, op, added)
         self.visible.difference_update(added)
+        self.symbols = outside
 
     def _define(self, values: list[Value], owner: Op | Block, at: Op | None, added: list[Value]) -> None:
         for v in values:
@@ -84,7 +92,7 @@ class Verifier:
             unbound = symbols_of(d) - self.symbols
             if unbound:
                 name = min(unbound)
-                raise self.error(at, f"the size '{name}' in {v.type} is not bound: no parameter has it as a dimension")
+                raise self.error(at, f"the size '{name}' in {v.type} is not bound: {_UNBOUND}")
 
     def _op(self, op: Op) -> None:
         for i, v in enumerate(op.operands):
@@ -110,7 +118,7 @@ class Verifier:
                 known = ", ".join(op.kind.attrs) or "none"
                 raise self.error(op, f"unknown attribute '{name}'; '{op.kind.name}' has {known}")
         for name in sorted(attr_symbols(op.attrs) - self.symbols):
-            raise self.error(op, f"the size '{name}' in an attribute is not bound: no parameter has it as a dimension")
+            raise self.error(op, f"the size '{name}' in an attribute is not bound: {_UNBOUND}")
 
     def error(self, op: Op | None, message: str) -> VerifyError:
         """The error to raise for an op (None: the function's head)."""

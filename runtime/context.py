@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..ir.dims import Dim
     from ..ir.opdef import OpDef
     from .tensor import Tensor
     from .variable import Variable
@@ -29,6 +30,15 @@ class TraceProtocol(Protocol):
 
     def constant(self, array: np.ndarray[Any, Any]) -> Tensor:
         """A symbolic tensor with that known value."""
+
+    def span(self, t: Tensor, axis: int, start: Any, stop: Any, step: int) -> tuple[Tensor, Dim]:
+        """First element (an i64 scalar) and number of elements of a slice along an axis whose bounds are computed."""
+
+    def is_computed(self, d: Dim) -> bool:
+        """Whether a size is known only when the function runs."""
+
+    def selected(self, mask: Tensor) -> Dim:
+        """How many elements of a bool vector are true, as a size."""
 
     def read_variable(self, variable: Variable) -> Tensor:
         """The variable's value at this point of the program."""

@@ -2,7 +2,8 @@
 
 A key becomes a slot: per dimension a start, a number of elements and a step, as the ops `slice`, `add_at` and
 `update` take them; integers then drop their dimension and `newaxis` adds one. An integer tensor whose value is not
-known while tracing is a start that the compiled code computes. A bool tensor selects as `boolean_mask`.
+known while tracing is a start that the compiled code computes; as the bound of a slice it makes the size a symbol whose
+value the compiled code computes (see `tracer/ragged.py`). A bool tensor selects as `boolean_mask`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from ..ir.dims import Dim, DimLike, floordiv
 from ..ir.dtypes import int64
 from ..ir.opdef import get
-from .context import slow_mode
+from .context import context, slow_mode
 from .convert import as_tensor, is_tensor
 from .dispatch import apply
 from .errors import IndexMismatch, fail
@@ -163,6 +164,12 @@ def _slice(t: Tensor, slot: Slot, k: slice, dim: DimLike) -> None:
             return
     start, stop, step = (_bound(b, axis) for b in (k.start, k.stop, k.step))
     step = 1 if step is None else step
+    if isinstance(step, Tensor):
+        fail(TypeError, f"the step of a slice of dimension {axis} is computed from an argument: use a Python int")
+    bounded = start is not None or stop is not None or abs(step) != 1
+    if isinstance(start, Tensor) or isinstance(stop, Tensor) or (bounded and _runs(dim)):
+        _computed(t, slot, (start, stop, step))
+        return
     if isinstance(step, Dim) or step == 0:
         fail(IndexMismatch, f"strides[{axis}] must be non-zero: a slice needs a step other than {step}")
     if isinstance(dim, int) and not isinstance(start, Dim) and not isinstance(stop, Dim):
@@ -183,6 +190,23 @@ def _window(slot: Slot, k: slice, dim: DimLike) -> None:
     elif isinstance(place, Weak):
         slot.dynamic.append(place.as_index(dim)[0])
     slot.add(place if isinstance(place, int) else None, size, 1)
+    slot.shape.append(size)
+
+
+def _runs(dim: DimLike) -> bool:
+    """Whether the size is known only when the traced function runs, so that bounds have to be clamped there."""
+    return isinstance(dim, Dim) and context.trace is not None and context.trace.is_computed(dim)
+
+
+def _computed(t: Tensor, slot: Slot, bounds: tuple[Any, Any, Any]) -> None:
+    """A slice whose bounds are known only when the traced function runs."""
+    start, stop, step = bounds
+    axis = len(slot.starts)
+    if isinstance(step, Dim) or step == 0:
+        fail(IndexMismatch, f"strides[{axis}] must be non-zero and a Python int, not {step}")
+    first, size = context.trace.span(t, axis, start, stop, step)  # type: ignore[union-attr]
+    slot.add(None, size, step)
+    slot.dynamic.append(first)
     slot.shape.append(size)
 
 
@@ -210,11 +234,7 @@ def _bound(b: Any, axis: int) -> Any:
             fail(TypeError, f"a slice bound must be an integer, not {t.dtype.name} of shape {t.shape}")
         value = t._constant_value()
         if value is None:
-            fail(
-                TypeError,
-                f"the bound of a slice of dimension {axis} is computed from an argument of the traced function; "
-                "the size of a result must be known: use Python ints, or pb.gather with a range",
-            )
+            return t
         b = value[()]
         return b if isinstance(b, Dim) else int(b)
     return _integer(b)
@@ -271,11 +291,9 @@ def _from_the_start(t: Tensor, i: Tensor, axis: int) -> Tensor:
     """A computed index, counted from the end when it is negative."""
     if i.dtype.name not in ("int32", "int64"):
         i = apply(get("cast"), (i,), {"dtype": int64})
-    known = t.type.shape[axis]
-    if isinstance(known, int):  # not a use of `t`, for which a loop's reverse would save what depends on it
-        size = as_tensor(known, i.dtype)
-    else:
-        size = apply(get("dim"), (t,), {"axis": axis, "dtype": i.dtype})
+    n = t.type.shape[axis]
+    # A number where it is one: an index that depends on no array is computed again, not kept, by a loop's reverse.
+    size = as_tensor(n, i.dtype) if isinstance(n, int) else apply(get("dim"), (t,), {"axis": axis, "dtype": i.dtype})
     zero = as_tensor(0, i.dtype)
     negative = apply(get("lt"), (i, zero), {})
     return apply(get("where"), (negative, apply(get("add"), (i, size), {}), i), {})  # type: ignore[no-any-return]

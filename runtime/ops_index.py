@@ -9,6 +9,7 @@ import numpy as np
 from ..ir.dims import product
 from ..ir.dtypes import as_dtype, bool_, float32, int32, int64
 from ..ir.opdef import get
+from .context import context
 from .convert import as_tensor, make, static_value
 from .dispatch import apply
 from .elementwise import operands, tensor_or_none
@@ -43,12 +44,24 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
 def _indices_of(c: Tensor) -> Tensor:
     value = c._constant_value()
     if value is None:
-        fail(
-            TypeError,
-            "where(condition): the number of true elements is not known while a function is traced: "
-            "use where(condition, x, y)",
-        )
+        return _computed_indices(c)
     return make(np.argwhere(value).astype(np.int64))
+
+
+def _computed_indices(c: Tensor) -> Tensor:
+    """The indices of the true elements, in rows, where their number is known only when the traced function runs."""
+    from .arithmetic import floordiv, mod
+
+    dims = c.type.shape
+    n = product(dims)
+    rest = boolean_mask(apply(get("iota"), (), {"shape": (n,), "axis": 0, "dtype": int64}), reshape(c, (n,)))
+    columns = []
+    for d in reversed(known_sizes(c, "where")[1:]):
+        columns.append(mod(rest, as_tensor(d, int64)))
+        rest = floordiv(rest, as_tensor(d, int64))
+    from .ops_shape import stack
+
+    return stack([rest, *reversed(columns)], -1) if dims else reshape(rest, (-1, 0))
 
 
 def _indices(x: Any) -> Tensor:
@@ -171,7 +184,7 @@ def boolean_mask(tensor: Any, mask: Any, axis: Any = None, name: str = "boolean_
     """The elements (or slices) where the mask is True, along the mask's dimensions from `axis` on.
 
     Raises:
-      ValueError: a scalar mask or one that does not fit. TypeError: a mask not known while a function is traced.
+      ValueError: a scalar mask or one that does not fit.
     """
     t, m = as_tensor(tensor), as_tensor(mask, bool_)
     k = 0 if axis is None else axis_argument(axis, t.ndim)
@@ -184,13 +197,11 @@ def boolean_mask(tensor: Any, mask: Any, axis: Any = None, name: str = "boolean_
             f"Shapes {t.shape[k : k + m.ndim]} and {m.shape} are incompatible: the mask must have the tensor's sizes",
         )
     value = m._constant_value()
-    if value is None:
-        fail(
-            TypeError,
-            "boolean_mask: the number of selected elements is not known while a function is traced: "
-            "use pb.where(mask, t, 0)",
-        )
     flat = reshape(t, (*dims[:k], product(dims[k : k + m.ndim]), *dims[k + m.ndim :])) if m.ndim > 1 else t
+    if value is None:
+        line = reshape(m, (product(m.type.shape),)) if m.ndim > 1 else m
+        size = context.trace.selected(line)  # type: ignore[union-attr]
+        return apply(get("compress"), (flat, line), {"axis": k, "size": size})  # type: ignore[no-any-return]
     places = make(np.flatnonzero(value).astype(np.int64))
     return apply(_GATHER, (flat, places), {"axis": k, "batch_dims": 0})  # type: ignore[no-any-return]
 

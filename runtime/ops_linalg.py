@@ -8,6 +8,7 @@ import numpy as np
 
 from ..ir.dims import product
 from ..ir.dtypes import as_dtype
+from ..ir.infer import same_size
 from ..ir.opdef import get
 from .arithmetic import cast
 from .convert import as_tensor, make, static_value
@@ -90,13 +91,14 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
     keep_y = [k for k in range(y.ndim) if k not in right]
     sx, sy = x.type.shape, y.type.shape
     inner = product(tuple(sx[k] for k in left))
-    if [sx[k] for k in left] != [sy[k] for k in right]:
+    if any(same_size(sx[i], sy[j]) is False for i, j in zip(left, right, strict=True)):
         fail(
             ShapeMismatch,
             f"tensordot: the sizes {[sx[k] for k in left]} and {[sy[k] for k in right]} of the contracted axes differ",
         )
     rows, cols = tuple(sx[k] for k in keep_x), tuple(sy[k] for k in keep_y)
     p = reshape(transpose(x, keep_x + left), (product(rows), inner))
+    inner = product(tuple(sy[k] for k in right))
     q = reshape(transpose(y, right + keep_y), (inner, product(cols)))
     return reshape(matmul(p, q), (*rows, *cols))
 

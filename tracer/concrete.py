@@ -16,6 +16,8 @@ from ..ir.dims import Dim
 from ..ir.errors import ShapeMismatch, TypeMismatch
 from ..ir.graph import Block, Function, Loc, Op, Value, clone_op
 from ..ir.opdef import get
+from ..ir.pad import pad_info
+from ..ir.pad_layout import Unpaddable
 from ..runtime.array import is_array
 from ..runtime.context import context, slow_mode
 from ..runtime.convert import as_tensor
@@ -23,6 +25,7 @@ from ..runtime.tensor import Tensor
 from ..runtime.variable import Variable
 from .compiled_call import CompiledOp
 from .entry import FlatCall, Plain
+from .ragged import Cut
 from .spec import TensorSpec
 from .structure import Structure
 from .symbolic import SymbolicTensor
@@ -58,22 +61,22 @@ class ConcreteFunction:
         written: Sequence[int] = (),
     ) -> None:
         self.name = trace.name
-        self.structure = structure
         self.written = list(written)
         self.for_arrays = not trace.numpy_used
         self.arrays = [i for i, t in enumerate(outputs[: structure.size]) if is_array(t)]
         self._values = values  # canonical arguments with specs in place of tensors
         self._names = list(names)
         self._n_args = len(trace.arguments)
-        self.ir = trace.finish(outputs)  # first: an output that is a tensor from outside is captured here
+        self.traced = trace.finish(outputs)  # first: an output that is a tensor from outside is captured here
+        self.ir, self.structure = fixed_sizes(self.traced, structure)
         self.captured: list[Tensor] = [t for t, _ in trace.captures.values()]
         self.variables: tuple[Variable, ...] = tuple(s.variable for s in trace.variable_states())
         self.assigned = [i for i, s in enumerate(trace.variable_states()) if s.assigned]
         outside = [t.trace for t in self.captured if isinstance(t, SymbolicTensor)]
         self.scope = outside[0] if outside else None
-        self.n_outputs = len(outputs)
-        self.n_returned = structure.size
-        self.pack = packer(structure, self.arrays)
+        self.n_returned = self.structure.size
+        self.n_outputs = self.n_returned + len(self.written)
+        self.pack = packer(self.structure, self.arrays)
         self.loops = tuple(dict.fromkeys(trace.loops))
         self.line: Loc | None = None
         self.reason = ""
@@ -242,6 +245,18 @@ class ConcreteFunction:
 
     def __repr__(self) -> str:
         return f"<ConcreteFunction {self.pretty_printed_signature()}>"
+
+
+def fixed_sizes(fn: Function, structure: Structure) -> tuple[Function, Structure]:
+    """The function with fixed sizes, and how its outputs become what is returned.
+
+    Where an op has no form for that, the function stays as it is: the interpreter runs it.
+    """
+    try:
+        info = pad_info(fn, structure.size)
+    except Unpaddable:
+        return fn, structure
+    return info.function, Cut(structure, info.cuts, info.sizes) if info.sizes else structure
 
 
 class GraphView:

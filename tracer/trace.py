@@ -34,6 +34,7 @@ from ..runtime.tensor import Tensor, wrap
 from ..runtime.tensor_shape import TensorShape
 from ..runtime.variable import Variable
 from .custom import READ_ASSIGNED, READ_ATTRS, CustomGradient, Gradient
+from .ragged import Sizes
 from .state import HandleTable, VariableState
 from .static import FOLD_LIMIT, fold
 from .symbolic import SymbolicTensor
@@ -76,12 +77,25 @@ class Trace(HandleTable):
         self.sizes: dict[str, DimLike] = {}
         self.hints = dict(hints)
         self.callees: dict[int, Function] = {}
+        self.runtime_sizes = Sizes(self)
 
     # ------------------------------------------------------------ what the runtime calls
     def apply(self, op: OpDef, xs: Sequence[Tensor], attrs: dict[str, Any]) -> Any:
         """Records an op. One symbolic tensor back, or a tuple of them."""
         outs = self.emit(op, xs, attrs)
         return outs[0] if len(outs) == 1 else tuple(outs)
+
+    def span(self, t: Tensor, axis: int, start: Any, stop: Any, step: int) -> tuple[Tensor, Dim]:
+        """First element and number of elements of a slice whose bounds are computed."""
+        return self.runtime_sizes.span(t, axis, start, stop, step)
+
+    def is_computed(self, d: Dim) -> bool:
+        """Whether a size is known only when the function runs."""
+        return not self.runtime_sizes.names.isdisjoint(d.symbols)
+
+    def selected(self, mask: Tensor) -> Dim:
+        """How many elements of a bool vector are true."""
+        return self.runtime_sizes.selected(mask)
 
     def constant(self, array: Array) -> Tensor:
         """A symbolic tensor of known value."""
@@ -157,6 +171,11 @@ class Trace(HandleTable):
                 results = self.builder.emit(op, values, attrs)
                 break
             except SymbolicShapes as e:
+                if not self.runtime_sizes.names.isdisjoint(e.symbols):
+                    fitted = self.runtime_sizes.fitted(op, xs, attrs)
+                    if fitted is None:
+                        raise with_line(e) from None
+                    return self.emit(op, fitted, attrs)
                 if not self._decide(e.symbols):
                     raise with_line(e) from None
                 attrs = resolve_attrs(attrs, self.sizes)
@@ -334,6 +353,7 @@ class Trace(HandleTable):
         """The trace is over: its tensors are of no use any more, and nothing from outside is kept alive by them."""
         self.open = False
         self.captures, self.states, self.callees, self.closed = {}, {}, {}, {}
+        self.runtime_sizes = Sizes(self)
         self.created = []
         self.written, self.moved_into, self.shared = {}, {}, {}
 
