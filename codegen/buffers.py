@@ -113,7 +113,7 @@ class _Assigner:
             for target, base in bases:
                 mine = target not in results or base not in results
                 mine = mine and sum(b is base for _, b in bases) == 1  # two updates of one base: each needs its own
-                if not mine or base not in self.group or self.life.last_read(base, k) != k:
+                if not mine or base not in self.group or target not in self.group or self.life.last_read(base, k) != k:
                     continue
                 if self._same_place(event.step, base, target):
                     self._join(target, base)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from ..ir.graph import Op, Value
 from ..ir.ranges import Ranges
 from . import access, scalar
-from .access import Bound, Guard
+from .access import Bound, Guard, Part
 from .active import Limits, conjunction
 from .checks import Checks
 from .emitter import Reg
@@ -100,10 +100,9 @@ class Evaluator:
         op = v.owner
         assert isinstance(op, Op)
         f = access.form(op)
-        if f == access.ELEMENTWISE and op.kind.name == "where" and self.limits:
-            c, x, _ = access.parts(op, at)
-            if self._surely(c.value, c.at):
-                return self.value(x.value, x.at, scope, guard)
+        known = self._known(op, at) if self.limits else None
+        if known is not None:
+            return self.value(known.value, known.at, scope, guard)
         if f == access.ELEMENTWISE:
             operands = [self.value(p.value, p.at, scope, guard) for p in access.parts(op, at)]
             self._refuse(op, operands, scope, guard)
@@ -116,6 +115,16 @@ class Evaluator:
         if f == access.SOURCE:
             return source(self, op, at, scope)
         raise Unsupported(op, "there is no compiled form of this op")
+
+    def _known(self, op: Op, at: At) -> Part | None:
+        """The operand that the result is at every point that the loops visit, where their bounds settle that."""
+        if op.kind.name == "where":
+            c, x, _ = access.parts(op, at)
+            return x if self._surely(c.value, c.at) else None
+        if op.kind.name == "logical_and":
+            a, b = access.parts(op, at)
+            return b if self._surely(a.value, a.at) else a if self._surely(b.value, b.at) else None
+        return None
 
     def _surely(self, v: Value, at: At) -> bool:
         """Whether a condition holds at every point that the loops visit."""

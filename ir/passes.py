@@ -23,6 +23,7 @@ from .inline import inline
 from .licm import licm
 from .loop_merge import count_up, merge_loops
 from .narrow import narrow
+from .pad import pad
 from .parser import parse_module
 from .printer import print_function, print_module
 from .reader import Reader
@@ -81,6 +82,7 @@ PASSES: dict[str, Pass] = {
         Pass("strip", _strip, "forget the lines of the user's program", local=True),
         Pass("verify", verify, "check the rules of the IR"),
         Pass("inline", inline, "replace calls by bodies (limit: the most ops a body may have)"),
+        Pass("pad", pad, "give fixed sizes to values whose size only the run knows"),
         Pass("specialise", _specialise, "give sizes numbers (n=4)", free=True),
         Pass("reverse", reverse, "differentiate in reverse mode (wrt, outputs, keep_primal)"),
         Pass("forward", forward, "differentiate in forward mode (wrt)"),

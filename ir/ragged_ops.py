@@ -151,8 +151,8 @@ class SameSize(Constant):
     def infer(self, attrs: Attrs, types: Sequence[TensorType], regions: Sequence[Block] = ()) -> tuple[TensorType, ...]:
         """An i64 vector of one element."""
         count(self.name, types, 2)
-        if types[0] != TensorType(int64, (2,)):
-            bad_type(self.name, types, "the first operand must be i64[2]")
+        if types[0].dtype is not int64 or types[0].rank != 1:
+            bad_type(self.name, types, "the first operand must be a vector of i64")
         scalar_index(self.name, types, (1,))
         return (TensorType(int64, (1,)),)
 
@@ -170,7 +170,9 @@ def to_front(b: Any, x: Any, mask: Any, axis: int, size: DimLike) -> Any:
     if dtype.is_bool:
         x = b.cast(x, dtype=int64)
     x = b.where(line, x, zero(b, x))
-    to = b.where(mask, _before(b, mask), b.const(size, int64))
+    # A size that is a symbol is that of the mask itself.
+    beyond = b.const(size, int64) if isinstance(size, int) else b.dim(mask, axis=0, dtype=int64)
+    to = b.where(mask, _before(b, mask), beyond)
     base = b.full((*shape[:axis], size + 1, *shape[axis + 1 :]), 0, b.dtype(x))
     y = b.scatter_add(base, to, x, axis=axis, batch_dims=0)
     kept = (*shape[:axis], size, *shape[axis + 1 :])

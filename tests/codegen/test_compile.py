@@ -27,6 +27,7 @@ from .compiled import array, check, check_function, function
 # Control flow, effects and growable stacks: the interpreter runs functions with these.
 _WITHOUT_CODE = {
     "return", "yield", "for", "while", "if", "call", "print", "assert", "push", "pop", "stack_new", "stack_zeros",
+    "bind",
 }  # fmt: skip
 
 
