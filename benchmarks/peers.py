@@ -12,12 +12,14 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
 HERE = Path(__file__).resolve().parent
 PEERS_HOME = Path(os.environ.get("PEERS_HOME", "~/.cache/pullback-peers")).expanduser()
-VENVS = {"pullback": None, "numpy": None, "jax": "jaxv", "tf": "tf", "misc": "misc"}
+VENVS = {"pullback": None, "numpy": None, "c": None, "jax": "jaxv", "tf": "tf", "misc": "misc", "numba": "misc"}
+WORKLOAD_PEERS = ("pullback", "numpy", "jax", "tf", "misc")      # those of run.py
 TITLES = {"tf": "tf.function", "misc": "numba"}      # whose numbers the fresh processes give
 
 
@@ -45,12 +47,12 @@ def clean_environment(cache: str) -> dict[str, str]:
 class Peer:
     """A worker process of one framework."""
 
-    def __init__(self, framework: str, python: str, folder: Path) -> None:
+    def __init__(self, framework: str, python: str, folder: Path, script: str = "worker.py") -> None:
         self.framework, self.python = framework, python
         self.title = TITLES.get(framework, framework)
         self.log: IO[str] = (folder / f"{framework}.log").open("w+")
         self.process = subprocess.Popen(
-            [python, str(HERE / "worker.py"), framework],
+            [python, str(HERE / script), framework],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
@@ -90,17 +92,19 @@ class Peer:
         self.log.close()
 
 
-def find_peers(folder: Path, wanted: list[str]) -> list[Peer]:
-    """Starts a worker for every wanted framework (default: all). Exits when pullback itself cannot be imported."""
+def find_peers(
+    folder: Path, wanted: list[str], known: Sequence[str] = WORKLOAD_PEERS, script: str = "worker.py"
+) -> list[Peer]:
+    """Starts a worker for every wanted framework (default: all known). Exits when pullback cannot be imported."""
     peers = []
-    for framework in wanted or VENVS:
-        if framework not in VENVS:
-            sys.exit(f"no peer named {framework!r}; there are {', '.join(VENVS)}")
+    for framework in wanted or known:
+        if framework not in known:
+            sys.exit(f"no peer named {framework!r}; there are {', '.join(known)}")
         python = python_of(framework)
         if python is None:
             print(f"  {framework}: no {PEERS_HOME / str(VENVS[framework])}, left out", file=sys.stderr)
             continue
-        peer = Peer(framework, python, folder)
+        peer = Peer(framework, python, folder, script)
         if peer.error:
             peer.stop()
             if framework == "pullback":
