@@ -33,9 +33,14 @@ def python_of(framework: str) -> str | None:
     return None
 
 
-def clean_environment(cache: str) -> dict[str, str]:
-    """One thread everywhere, an empty cache, and no forced BLAS kernels: some machines set those to slow ones."""
-    drop = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+def clean_environment(cache: str, framework: str) -> dict[str, str]:
+    """One thread everywhere, an empty cache, and no forced BLAS kernels: some machines set those to slow ones.
+
+    PYTHONPATH is for what runs in this interpreter: it may name the checkout to measure.
+    """
+    drop = ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE"]
+    if VENVS[framework] is not None:
+        drop.append("PYTHONPATH")
     env = {key: value for key, value in os.environ.items() if key not in drop}
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         env[name] = "1"
@@ -57,7 +62,7 @@ class Peer:
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
-            env=clean_environment(str(folder)),
+            env=clean_environment(str(folder), framework),
         )
         hello = self.read()
         self.error: str = hello.get("error", "")
@@ -120,7 +125,7 @@ def fresh_process(peer: Peer) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="pullback-bench-") as cache:
         done = subprocess.run(
             [peer.python, str(HERE / "first_call.py"), peer.framework],
-            capture_output=True, text=True, check=False, env=clean_environment(cache),
+            capture_output=True, text=True, check=False, env=clean_environment(cache, peer.framework),
         )
     if done.returncode:
         return {"error": done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"code {done.returncode}"}
