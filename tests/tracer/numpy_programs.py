@@ -37,6 +37,7 @@ class Maker:
         self.floats = ["s", "t"]
         self.ints: dict[str, tuple[int, int]] = {}
         self.loops = 0          # how many loops are open
+        self.deep = 0           # how many blocks are open
         self.made = 0           # for fresh names
 
     def choice(self, *options: str) -> str:
@@ -127,7 +128,9 @@ class Maker:
     def inner(self) -> Iterator[None]:
         """A block: what is named in it is not used after it."""
         arrays, ints = dict(self.arrays), dict(self.ints)
+        self.deep += 1
         yield
+        self.deep -= 1
         self.arrays, self.ints = arrays, ints
 
     def block(self, depth: int) -> list[str]:
@@ -156,14 +159,16 @@ class Maker:
         return [self.choice(f"{name} = {self.value(())}", f"{name} += 0.5 * {self.leaf(())}", "s, t = t, s - 0.25 * t")]
 
     def whole(self) -> list[str]:
-        """A whole array: in place, or a new one under its name."""
+        """A whole array: in place, or a new one, whose name is that of an old one only where every path passes."""
         name = self.choice(*self.arrays)
         shape = self.arrays[name]
-        views = len(self.arrays) > 3
         options = [f"{name} += {self.value(shape)}", f"{name} *= 0.5", f"{name}[:] = {self.value(shape)}"]
-        if not views and name in "ABM":
-            options.append(f"{name} = 0.5 * {name} + {self.value(shape)}")
-        return [self.choice(*options)]
+        new = name if self.deep == 0 and name in "ABM" else self.fresh("C")
+        options.append(f"{new} = 0.5 * {name} + {self.value(shape)}")
+        text = self.choice(*options)
+        if text.startswith(f"{new} = "):
+            self.arrays[new] = shape
+        return [text]
 
     def view(self) -> list[str]:
         """Another name for an array or a part of it."""
