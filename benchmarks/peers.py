@@ -12,12 +12,14 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
 HERE = Path(__file__).resolve().parent
 PEERS_HOME = Path(os.environ.get("PEERS_HOME", "~/.cache/pullback-peers")).expanduser()
-VENVS = {"pullback": None, "numpy": None, "jax": "jaxv", "tf": "tf", "misc": "misc"}
+VENVS = {"pullback": None, "numpy": None, "c": None, "jax": "jaxv", "tf": "tf", "misc": "misc", "numba": "misc"}
+WORKLOAD_PEERS = ("pullback", "numpy", "jax", "tf", "misc")      # those of run.py
 TITLES = {"tf": "tf.function", "misc": "numba"}      # whose numbers the fresh processes give
 
 
@@ -31,9 +33,14 @@ def python_of(framework: str) -> str | None:
     return None
 
 
-def clean_environment(cache: str) -> dict[str, str]:
-    """One thread everywhere, an empty cache, and no forced BLAS kernels: some machines set those to slow ones."""
-    drop = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+def clean_environment(cache: str, framework: str) -> dict[str, str]:
+    """One thread everywhere, an empty cache, and no forced BLAS kernels: some machines set those to slow ones.
+
+    PYTHONPATH is for what runs in this interpreter: it may name the checkout to measure.
+    """
+    drop = ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE"]
+    if VENVS[framework] is not None:
+        drop.append("PYTHONPATH")
     env = {key: value for key, value in os.environ.items() if key not in drop}
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         env[name] = "1"
@@ -45,17 +52,17 @@ def clean_environment(cache: str) -> dict[str, str]:
 class Peer:
     """A worker process of one framework."""
 
-    def __init__(self, framework: str, python: str, folder: Path) -> None:
+    def __init__(self, framework: str, python: str, folder: Path, script: str = "worker.py") -> None:
         self.framework, self.python = framework, python
         self.title = TITLES.get(framework, framework)
         self.log: IO[str] = (folder / f"{framework}.log").open("w+")
         self.process = subprocess.Popen(
-            [python, str(HERE / "worker.py"), framework],
+            [python, str(HERE / script), framework],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
-            env=clean_environment(str(folder)),
+            env=clean_environment(str(folder), framework),
         )
         hello = self.read()
         self.error: str = hello.get("error", "")
@@ -90,17 +97,19 @@ class Peer:
         self.log.close()
 
 
-def find_peers(folder: Path, wanted: list[str]) -> list[Peer]:
-    """Starts a worker for every wanted framework (default: all). Exits when pullback itself cannot be imported."""
+def find_peers(
+    folder: Path, wanted: list[str], known: Sequence[str] = WORKLOAD_PEERS, script: str = "worker.py"
+) -> list[Peer]:
+    """Starts a worker for every wanted framework (default: all known). Exits when pullback cannot be imported."""
     peers = []
-    for framework in wanted or VENVS:
-        if framework not in VENVS:
-            sys.exit(f"no peer named {framework!r}; there are {', '.join(VENVS)}")
+    for framework in wanted or known:
+        if framework not in known:
+            sys.exit(f"no peer named {framework!r}; there are {', '.join(known)}")
         python = python_of(framework)
         if python is None:
             print(f"  {framework}: no {PEERS_HOME / str(VENVS[framework])}, left out", file=sys.stderr)
             continue
-        peer = Peer(framework, python, folder)
+        peer = Peer(framework, python, folder, script)
         if peer.error:
             peer.stop()
             if framework == "pullback":
@@ -116,7 +125,7 @@ def fresh_process(peer: Peer) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="pullback-bench-") as cache:
         done = subprocess.run(
             [peer.python, str(HERE / "first_call.py"), peer.framework],
-            capture_output=True, text=True, check=False, env=clean_environment(cache),
+            capture_output=True, text=True, check=False, env=clean_environment(cache, peer.framework),
         )
     if done.returncode:
         return {"error": done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"code {done.returncode}"}

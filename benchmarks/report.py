@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sections import sections_of
+
 Row = dict[str, tuple[float, bool]]      # variant -> (seconds per operation, measured on a quiet processor)
 
 
@@ -116,5 +118,7 @@ Written by `{results.command}` on {datetime.date.today().isoformat()}; how to re
 
 {render(results)}
 """
-    (folder / "RESULTS.md").write_text(text, encoding="utf-8")
+    path = folder / "RESULTS.md"
+    others = sections_of(path.read_text(encoding="utf-8")) if path.is_file() else ""
+    path.write_text(text + ("\n" + others if others else ""), encoding="utf-8")
     (folder / "results.json").write_text(json.dumps(results.as_json(), indent=1) + "\n", encoding="utf-8")

@@ -9,16 +9,14 @@ The process pins itself to one core before it imports anything large, so every f
 from __future__ import annotations
 
 import importlib
-import json
 import os
-import sys
-import traceback
 from typing import Any
 
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 import numpy as np
+from serve import serve
 from timing import Bench, sample
 
 
@@ -55,27 +53,5 @@ class Worker:
         return {"seconds": samples.seconds, "clean": samples.clean}
 
 
-def main() -> None:
-    replies = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)                       # a framework's chatter must not mix with the replies
-
-    def reply(message: dict[str, Any]) -> None:
-        replies.write(json.dumps(message) + "\n")
-
-    try:
-        worker = Worker(sys.argv[1])
-    except ImportError as error:
-        reply({"error": f"{type(error).__name__}: {error}"})
-        return
-    reply(worker.hello())
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            reply(getattr(worker, request.pop("do"))(**request))
-        except Exception as error:      # reported by the conductor beside the workload's name
-            traceback.print_exc()
-            reply({"error": f"{type(error).__name__}: {error}".splitlines()[0]})
-
-
 if __name__ == "__main__":
-    main()
+    serve(Worker)

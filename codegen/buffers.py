@@ -300,10 +300,10 @@ def _stores(step: Kernel, target: Value) -> list[Root]:
 
 
 def _bases(plan: Plan, step: Steps) -> Iterator[tuple[Value, Value]]:
-    """(target, base) of the step's writes into a slot."""
+    """(target, base) of the step's writes into a slot, without those that are needed in this kernel only."""
     if isinstance(step, Kernel):
         for r in step.roots:
-            if r.base is not None:
+            if r.base is not None and r.kept:
                 yield r.target, plan.owner[r.base]
     elif isinstance(step, Call) and step.op is not None and step.op.kind.name in SCATTERS:
         yield step.op.results[0], plan.owner[step.inputs[0]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .dims import DimLike
-from .graph import Block, Value
+from .graph import Block, Op, Value
 from .opdef import get
 from .rules import Match, Result, Simplifier, constant, producer, rule, uniform
 from .types import TensorType
@@ -172,6 +172,34 @@ def _selects(s: Simplifier, base: Value, v: Value) -> bool:
         return False
     other = op.operands[2]
     return other is base or s.is_splat(other, 0.0) or s.is_splat(other, -0.0)
+
+
+def _same_slot(a: Op, b: Match) -> bool:
+    """Whether two reads or writes, of one array or of what one made of it, are of the same elements in the same order."""
+    first, second = (1 if kind.name == "slice" else 2 for kind in (a.kind, b.kind))
+    sizes = [
+        tuple(attrs["sizes"]) if kind.name == "slice" else tuple(xs[1].type.shape)
+        for kind, attrs, xs in ((a.kind, a.attrs, a.operands), (b.kind, b.attrs, b.xs))
+    ]
+    same = all(tuple(a.attrs[key]) == tuple(b.attrs[key]) for key in ("starts", "strides"))
+    return same and sizes[0] == sizes[1] and list(a.operands[first:]) == list(b.xs[second:])
+
+
+@rule("slice")
+def read_back(s: Simplifier, m: Match) -> Result:
+    """A slot that was just written: what was written. Where a start is a run-time value its check stays."""
+    op = producer(m.xs[0], "update")
+    return op.operands[1] if op is not None and len(m.xs) == 1 and _same_slot(op, m) else None
+
+
+@rule("update")
+def written_twice(s: Simplifier, m: Match) -> Result:
+    """A slot that gets what it has: nothing changes. `a[i] += x` ends so: it writes through a view, then assigns that."""
+    op = producer(m.xs[1], "slice")
+    if op is not None and op.operands[0] is m.xs[0] and _same_slot(op, m):
+        return m.xs[0]
+    op = producer(m.xs[0], "update")
+    return m.xs[0] if op is not None and op.operands[1] is m.xs[1] and _same_slot(op, m) else None
 
 
 @rule("matmul")

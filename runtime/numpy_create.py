@@ -190,7 +190,7 @@ def _scalar_type(kind: type) -> Callable[..., Any]:
 
 _SCALARS = """bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64
 complex128"""
-for _kind in _SCALARS.split():  # noqa: SIM905
+for _kind in _SCALARS.split():
     CREATION[getattr(np, _kind)] = _scalar_type(getattr(np, _kind))
 
 

@@ -27,7 +27,6 @@ from .tensor import Tensor
 from .weak import Weak
 
 
-
 class _Rule(threading.local):
     """Whose rule holds in the function that runs: `plain` is TensorFlow's. What is in between, in an implementation, are
     Tensors either way, so only the arguments tell."""

@@ -62,7 +62,7 @@ class Result:
     def of(self, outs: Sequence[Any]) -> Any:
         """The result."""
         t = outs[self.number]
-        if self.older and isinstance(t, SymbolicTensor) and t.type.shape:
+        if self.older and isinstance(t, SymbolicTensor) and t.type.shape and self.name != "ag_value":
             t.trace.share(t, self.older, self.name, "the `if`")
         return array_of(t) if self.array else t
 
@@ -183,8 +183,10 @@ class Merge:
         return Result(self.known[key], name, (x, y), older)
 
     def values_of(self, trace: Trace, side: int) -> list[Value]:
-        """The IR values that a branch yields."""
-        return [trace.value_of(pair[side], self.regions[side].block) for pair in self.yields]
+        """The IR values that a branch yields: of an array that it wrote to, what it holds at the branch's end."""
+        region = self.regions[side]
+        with region.at_end():
+            return [trace.value_of(pair[side], region.block) for pair in self.yields]
 
 
 def fill(value: Any, outs: Sequence[Tensor]) -> Any:

@@ -149,7 +149,7 @@ class LoopState:
         if slot is None:
             return leaf
         here = slot.at_start(self.trace)
-        if key in self.rebound and self._others_have(leaf):
+        if key[0] != "ag_value" and key in self.rebound and self._others_have(leaf):
             self.trace.share(here, [leaf], key[0], "the trips of the loop")
         return here
 
@@ -280,7 +280,9 @@ class LoopState:
         blocks: list[Block] = [r.block for r in self.regions]
         kept: dict[Key, Slot] = {}
         back: dict[Value, Value] = {}
-        finals = {k: self.trace.value_of(s.final, body.block) for k, s in self.slots.items() if s.final is not None}
+        ends = {k: s.final for k, s in (*self.slots.items(), *self.extras.items()) if s.final is not None}
+        with body.at_end():                          # of an array that the body wrote to, what it holds then
+            finals = {k: self.trace.value_of(final, body.block) for k, final in ends.items()}
         for key, slot in self.slots.items():
             if finals[key] is slot.params[-1]:
                 back.update(dict.fromkeys(slot.params, self.trace.value_of(slot.initial)))
@@ -289,8 +291,6 @@ class LoopState:
         for key, slot in self.extras.items():
             slot.params = [r.block.add_param(slot.initial.type) for r in self.regions]
             kept[key] = slot
-            assert slot.final is not None
-            finals[key] = self.trace.value_of(slot.final, body.block)
         variables = self._variables(body, back)
         back |= self.moved
         replace(blocks, {k: v for k, v in back.items() if k not in self.moved})

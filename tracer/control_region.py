@@ -173,6 +173,20 @@ class Region(Frame):
             self.trace.open_blocks.remove(self.block)
             self.trace.builder.block, context.recorders = saved, recorders
 
+    @contextmanager
+    def at_end(self) -> Iterator[None]:
+        """`again`, with variables and handles as they were at the end: what is read there is what they held then."""
+        states = {k: self.trace.states[k] for k in self.assigned}
+        now = {k: s.current for k, s in states.items()}
+        for k, state in states.items():
+            state.current = self.assigned[k]
+        try:
+            with self.again():
+                yield
+        finally:
+            for k, state in states.items():
+                state.current = now[k]
+
     def end(self, values: Sequence[Value]) -> None:
         """The terminator."""
         self.block.ops.append(Op(get("yield"), values, {}))

@@ -145,3 +145,21 @@ def test_scatter_into_a_dead_base_is_in_place() -> None:
     assert m.scratch == 0
     x, v = array((5, 20)), array((3, 20), seed=1)
     memory(lambda b, x, i, v: b.scatter_add(x, i, v, axis=0, batch_dims=0), x, i, v, donate={0: 0})
+
+
+def test_an_update_that_one_kernel_alone_needs_takes_no_memory() -> None:
+    """Its slot is read back in the kernel that writes it; the array itself is never stored."""
+    inner, all_ = {"starts": (1, 0), "strides": (1, 1)}, {"sizes": (3, 4), "strides": (1, 1)}
+
+    def build(b: Any, h: Any, u: Any, w: Any) -> Any:
+        flux = u
+        for _ in range(3):
+            down = b.slice(h, starts=(1, 0), **all_) - b.slice(h, starts=(0, 0), **all_)
+            u = b.update(u, b.slice(u, starts=(1, 0), **all_) - down, **inner)
+            u = b.update(u, b.slice(u, starts=(1, 0), **all_), **inner)
+            flux = b.update(flux, b.slice(u, starts=(1, 0), **all_) * w, **inner)
+            ends = [b.slice(flux, starts=(k, 0), sizes=(4, 4), strides=(1, 1)) for k in (1, 0)]
+            h = h - (ends[0] - ends[1])
+        return b.reduce_sum(h, axes=(0, 1), keepdims=False)
+
+    memory(build, array((4, 4)), array((5, 4), seed=1), array((), seed=2))
