@@ -47,6 +47,7 @@ from .arithmetic import (
     subtract,
     truediv,
 )
+from .array_public import array
 from .convert import constant, convert_to_tensor, is_tensor, register_tensor_conversion_function
 from .custom_gradient import custom_gradient, grad_pass_through, prevent_gradient, recompute_grad, stop_gradient
 from .debugging import Assert
@@ -297,6 +298,7 @@ __all__ = [
     "complex128",
     "concat",
     "conj",
+    "array",
     "constant",
     "convert_to_tensor",
     "cos",

@@ -17,12 +17,13 @@ from .convert import as_tensor, is_tensor
 from .dispatch import apply
 from .errors import ShapeMismatch, fail
 from .indexing import _is_mask, write_item
+from .location import at
 from .numpy_methods import NumpyMethods
 from .ops_shape import reshape
 from .picking import is_advanced, places_of
 from .tensor import Tensor
 
-_SCATTER, _GATHER, _WHERE, _CUMSUM = get("scatter_update"), get("gather"), get("where"), get("cumsum")
+_SCATTER, _WHERE, _UNCOMPRESS = get("scatter_update"), get("where"), get("uncompress")
 
 
 def written(t: Any, key: Any, value: Any) -> Tensor:
@@ -93,16 +94,12 @@ def _masked(t: Tensor, key: Any, v: Tensor) -> Tensor:
 
 def _spread(mask: Tensor, v: Tensor, rest: tuple[Any, ...]) -> Tensor:
     """Values for the true places of a mask, in order, as a tensor of the mask's shape."""
-    flat = cast(reshape(mask, (-1,)), np.int64)
-    count = mask._constant_value()
-    n = v.type.shape[0]
-    if count is not None and isinstance(n, int) and (true := int(np.count_nonzero(count))) != n:
+    known, n = mask._constant_value(), v.type.shape[0]
+    if known is not None and isinstance(n, int) and (true := int(np.count_nonzero(known))) != n:
         fail(ShapeMismatch, f"cannot assign {n} values to the {true} places where the mask is true")
-    number = apply(_CUMSUM, (flat,), {"axis": 0, "exclusive": True, "reverse": False})
-    if count is None or not isinstance(n, int) or n == 0:
-        n_values = apply(get("dim"), (v,), {"axis": 0, "dtype": number.dtype})
-        last = apply(get("maximum"), (n_values - 1, as_tensor(0, number.dtype)), {})
-    else:
-        last = as_tensor(n - 1, number.dtype)
-    picked = apply(_GATHER, (v, apply(get("minimum"), (number, last), {})), {"axis": 0, "batch_dims": 0})
-    return reshape(picked, (*mask.type.shape, *rest))
+    flat = reshape(mask, (-1,))
+    if known is None and isinstance(n, int):
+        count = apply(get("reduce_sum"), (cast(flat, np.int64),), {"axes": (0,), "keepdims": False})
+        message = f"cannot assign {n} values: the mask is true in another number of places{at()}"
+        apply(get("assert"), (count == as_tensor(n, count.dtype), count), {"message": message})
+    return reshape(apply(_UNCOMPRESS, (v, flat), {"axis": 0}), (*mask.type.shape, *rest))

@@ -14,7 +14,9 @@ from ..ir.types import TensorType
 from ..runtime.array import is_array
 from ..runtime.context import context, tracing
 from ..runtime.convert import as_tensor
+from ..runtime.numpy_promote import tensor
 from ..runtime.tensor import Tensor
+from ..runtime.weak import Weak
 from .arguments import leaf_names, replace_leaves, type_of_leaf
 from .concrete import ConcreteFunction
 from .signature import Signature
@@ -66,7 +68,7 @@ def build(
         placeholders = iter(handles)
         args, kwargs = signature.call_arguments(tuple(replace_leaves(v, placeholders) for v in values))
         with tracing(trace):
-            outputs, structure = outputs_of(python(*args, **kwargs), name)
+            outputs, structure = outputs_of(python(*args, **kwargs), name, arrays)
         written = [i for i, p in enumerate(trace.arguments) if handles[i].value is not p]
         outputs += [handles[i] for i in written]
         del args, kwargs, placeholders, handles
@@ -115,18 +117,20 @@ def unique(names: Sequence[str]) -> list[str]:
     return out
 
 
-def outputs_of(result: Any, name: str) -> tuple[list[Tensor], Structure]:
-    """What the function returned, as tensors and structure.
+def outputs_of(result: Any, name: str, arrays: bool = False) -> tuple[list[Tensor], Structure]:
+    """What the function returned, as tensors and structure; with `arrays`, numbers get NumPy's dtypes.
 
     Raises:
       TypeError: for a leaf that no tensor can be made of.
     """
     structure, leaves = flatten(result, lambda x: isinstance(x, (Tensor, np.ndarray)) or hasattr(x, "_as_tensor"))
-    return [_as_output(x, name) for x in leaves], structure
+    return [_as_output(x, name, arrays) for x in leaves], structure
 
 
-def _as_output(x: Any, name: str) -> Tensor:
+def _as_output(x: Any, name: str, arrays: bool) -> Tensor:
     try:
+        if arrays and isinstance(x, (int, float, complex, Weak)):
+            return tensor(x)
         return as_tensor(x)._resolved()
     except (TypeError, ValueError) as e:
         raise TypeError(

@@ -16,6 +16,8 @@ from ..ir.dims import Dim
 from ..ir.errors import ShapeMismatch, TypeMismatch
 from ..ir.graph import Block, Function, Loc, Op, Value, clone_op
 from ..ir.opdef import get
+from ..ir.control import runtime_sizes
+from ..ir.cse import cse
 from ..ir.pad import pad_info
 from ..ir.pad_layout import Unpaddable
 from ..runtime.array import is_array
@@ -253,7 +255,7 @@ def fixed_sizes(fn: Function, structure: Structure) -> tuple[Function, Structure
     Where an op has no form for that, the function stays as it is: the interpreter runs it.
     """
     try:
-        info = pad_info(fn, structure.size)
+        info = pad_info(cse(fn) if runtime_sizes(fn.body) else fn, structure.size)
     except Unpaddable:
         return fn, structure
     return info.function, Cut(structure, info.cuts, info.sizes) if info.sizes else structure

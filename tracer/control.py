@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..runtime.context import in_function
 from ..runtime.location import at, warn
 from ..runtime.numpy_create import CREATION
 from ..runtime.ops_sizes import shape as shape_of
@@ -56,15 +57,15 @@ def call(f: Any) -> Any:
     if kind is _Function:
         return _of_numpy(f) if f.__module__ == "numpy" else converted_function(f)
     if kind is _Builtin or kind is type:
-        return f if current_trace() is None else _BUILTINS.get(f) or _of_numpy(f)
+        return (_BUILTINS.get(f) if current_trace() is not None else None) or _of_numpy(f)
     if kind is _NumpyFunction:
         return _of_numpy(f)
     return convert(f) if not isinstance(getattr(f, "__self__", None), _RANDOM) else _drawn(f)
 
 
 def _of_numpy(f: Any) -> Any:
-    """A NumPy function that makes an array, in the form that makes one of ours while a trace runs."""
-    return f if current_trace() is None else CREATION.get(f, f)
+    """A NumPy function that makes an array, in the form that makes one of ours inside of functions."""
+    return CREATION.get(f, f) if in_function() else f
 
 
 def _drawn(f: Any) -> Any:
