@@ -25,6 +25,8 @@ from .tensor import Tensor
 
 _SCATTER, _WHERE, _UNCOMPRESS = get("scatter_update"), get("where"), get("uncompress")
 
+_EVERYTHING = slice(None)
+
 
 def written(t: Any, key: Any, value: Any) -> Tensor:
     """`t` with the part that the key names replaced.
@@ -33,7 +35,9 @@ def written(t: Any, key: Any, value: Any) -> Tensor:
       DtypeMismatch: a tensor of another dtype for a Tensor (an array converts, as NumPy does).
       InvalidArgumentError (an IndexError too), ShapeMismatch: a key or a value that does not fit.
     """
-    v = converted(value, t)
+    v = converted(value, t)._resolved()
+    if (key is Ellipsis or (type(key) is slice and key == _EVERYTHING)) and v.type == t.type:
+        return v
     if _is_mask(key):
         return _masked(t, key, v)
     if is_advanced(key):
@@ -86,7 +90,7 @@ def _masked(t: Tensor, key: Any, v: Tensor) -> Tensor:
             f"boolean index of shape {mask.shape} does not fit a tensor of shape {t.shape}: it must have its sizes",
         )
     rest = dims[len(m) :]
-    wide = reshape(mask, (*m, *(1,) * len(rest)))
+    wide = reshape(mask, (*m, *(1,) * len(rest))) if rest else mask
     if v.ndim > len(rest) and v.type.shape[0] != 1:
         v = _spread(mask, v, rest)
     return apply(_WHERE, (wide, v, t), {})  # type: ignore[no-any-return]
@@ -97,9 +101,10 @@ def _spread(mask: Tensor, v: Tensor, rest: tuple[Any, ...]) -> Tensor:
     known, n = mask._constant_value(), v.type.shape[0]
     if known is not None and isinstance(n, int) and (true := int(np.count_nonzero(known))) != n:
         fail(ShapeMismatch, f"cannot assign {n} values to the {true} places where the mask is true")
-    flat = reshape(mask, (-1,))
+    flat = mask if mask.ndim == 1 else reshape(mask, (-1,))
     if known is None and isinstance(n, int):
         count = apply(get("reduce_sum"), (cast(flat, np.int64),), {"axes": (0,), "keepdims": False})
         message = f"cannot assign {n} values: the mask is true in another number of places{at()}"
         apply(get("assert"), (count == as_tensor(n, count.dtype), count), {"message": message})
-    return reshape(apply(_UNCOMPRESS, (v, flat), {"axis": 0}), (*mask.type.shape, *rest))
+    out: Tensor = apply(_UNCOMPRESS, (v, flat), {"axis": 0})
+    return out if mask.ndim == 1 else reshape(out, (*mask.type.shape, *rest))

@@ -19,7 +19,7 @@ def vector() -> Any:
 
 
 def matrix() -> Any:
-    return np.arange(N * M, dtype=np.float64).reshape(N, M) / 7 - 1.0
+    return np.arange(N * M, dtype=np.float64).reshape(N, M) / 7 - 1.03
 
 
 def element(x: Any, A: Any, n: Any) -> Any:
@@ -114,8 +114,8 @@ def index_arrays(x: Any, A: Any, n: Any) -> Any:
 
 
 def masks(x: Any, A: Any, n: Any) -> Any:
-    x[x > 2.0] = 0.0
-    x[x < 1.0] += 5.0
+    x[x > 2.2] = 0.0
+    x[x < 1.2] += 5.0
     A[A > 0.5] = A[A > 0.5] * 2.0
     A[x > 4.0] = 1.0
     A[A < 0] = np.sqrt(-A[A < 0])
