@@ -85,6 +85,10 @@ class ForwardAccumulator:
         """Whether the tensor has a tangent."""
         return id(t) in self._tangents
 
+    def followed(self) -> list[Any]:
+        """The tensors that have tangents."""
+        return [t for t, _ in self._tangents.values()]
+
     def jvp(self, primals: Any, unconnected_gradients: UnconnectedGradients | str = UnconnectedGradients.NONE) -> Any:
         """The tangents of tensors computed in the block, in their structure; None (or zeros) for unconnected ones."""
         zero = UnconnectedGradients(unconnected_gradients) is UnconnectedGradients.ZERO

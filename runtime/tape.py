@@ -149,6 +149,10 @@ class GradientTape:
         """Whether the tape has a derivative by what the tensor was made of."""
         return id(t) in self._watched or (isinstance(t, Variable) and t._trainable and self._watch_accessed)
 
+    def followed(self) -> list[Any]:
+        """The tensors and variables that were watched, and what was made of them."""
+        return list(self._watched.values())
+
     def watch(self, tensor: Any) -> None:
         """Watches a tensor or variable, or each one of a nested structure.
 

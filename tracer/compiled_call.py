@@ -197,5 +197,5 @@ class Pair(OpDef):
 
 
 def is_tracked(x: Tensor) -> bool:
-    """Whether some active tape follows the tensor."""
-    return any(id(x) in getattr(r, "_watched", (id(x),)) for r in context.recorders)
+    """Whether some active tape or accumulator follows the tensor."""
+    return any(r.follows(x) if hasattr(r, "follows") else True for r in context.recorders)

@@ -225,7 +225,7 @@ def tensors_of(trace: Trace, values: Sequence[Value]) -> list[Tensor]:
     """Tensors for values that a construct uses: where tapes listen, the ones that they know."""
     known: dict[Value, Tensor] = {}
     for recorder in context.recorders:
-        for x in list(getattr(recorder, "_watched", {}).values()):
+        for x in recorder.followed() if hasattr(recorder, "followed") else ():
             if isinstance(x, SymbolicTensor) and x.trace is trace:
                 known[x.value] = x
     for tensor, param in trace.captures.values():
