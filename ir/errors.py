@@ -1,10 +1,12 @@
-"""The errors that users see, with TensorFlow's names, and the two that are both of its kinds.
+"""The errors that users see, with TensorFlow's names, and the ones that are of two kinds.
 
 TensorFlow raises InvalidArgumentError for a wrong shape or dtype in eager mode, but ValueError or TypeError inside a
 `tf.function`. Here one class is both, so that either `except` clause catches it in either mode.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 
 class OpError(Exception):
@@ -78,6 +80,10 @@ class ShapeMismatch(InvalidArgumentError, ValueError):
 
 class TypeMismatch(InvalidArgumentError, TypeError):
     """Dtypes that do not fit together: InvalidArgumentError (TensorFlow, eager) and TypeError (traced) in one."""
+
+
+class SingularMatrix(InvalidArgumentError, np.linalg.LinAlgError):
+    """A matrix without an inverse: InvalidArgumentError (TensorFlow) and LinAlgError, a ValueError (NumPy), in one."""
 
 
 class FailedAssertion(InvalidArgumentError, AssertionError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import (
     control,
     create_ops,
+    decompositions,
     elementwise,
     elementwise_math,
     elementwise_numpy,
@@ -19,6 +20,7 @@ from . import (
     scan,
     scatter,
     shape_ops,
+    solves,
     stack_ops,
 )
 from .opdef import find, get, table
@@ -26,6 +28,7 @@ from .opdef import find, get, table
 __all__ = [
     "control",
     "create_ops",
+    "decompositions",
     "elementwise",
     "elementwise_math",
     "elementwise_numpy",
@@ -38,6 +41,7 @@ __all__ = [
     "scan",
     "scatter",
     "shape_ops",
+    "solves",
     "stack_ops",
     "table",
 ]
