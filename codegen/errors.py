@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..ir.errors import InvalidArgumentError
+from ..ir.errors import InvalidArgumentError, SingularMatrix
 from ..ir.graph import Op
+from ..ir.solves import SINGULAR
 
 
 class Unsupported(Exception):
@@ -24,6 +25,10 @@ def index_error(op: Op, number: int) -> InvalidArgumentError:
     where = f" at {op.loc}" if op.loc else ""
     if op.kind.name in _OTHER:
         error = InvalidArgumentError(f"{op.kind.name}{where}: {_OTHER[op.kind.name]}")
+        error.op = op
+        return error
+    if op.kind.name == "lu_solve":
+        error = SingularMatrix(f"solve{where}: {SINGULAR}")
         error.op = op
         return error
     shapes = ", ".join(str(v.type) for v in op.operands)

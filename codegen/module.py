@@ -15,7 +15,7 @@ import numpy as np
 
 from ..ir.graph import Op, Value
 from ..ir.types import StackType
-from . import access, helpers, matmul, memory, opaque, scalar
+from . import access, factor, helpers, matmul, memory, opaque, scalar
 from .access import Guard
 from .blas import BlasInfo, available
 from .buffers import Memory, Place, assign, bytes_of
@@ -301,11 +301,25 @@ class ModuleWriter:
         if op.kind.name in OPS:
             self.stacks.write(op)
             return
+        if op.kind.name in factor.OPS:
+            self._factor(op)
+            return
         if op.kind.name in SCATTERS:
             self.copy(self.plan.owner[op.operands[0]], op.results[0])
         if not all(access.shape_of(v) == () or bytes_of(v) for v in op.results):
             return
         self.invoke(step, opaque.write(self.plan, op, self.context))
+
+    def _factor(self, op: Op) -> None:
+        """A factorisation or substitution; a matrix that has no inverse ends the function."""
+        if not any(access.shape_of(v) == () or bytes_of(v) for v in op.results):
+            return
+        name = factor.function(op, self.context, self.functions, self._find_blas)
+        values = [self.plan.owner[v] for v in (*op.operands, *op.results)]
+        em = self.scope.scalar
+        status = em.op(f"call i32 @{name}({', '.join(f'ptr {self.pointer(v)}' for v in values)})", "i32")
+        if op.kind.name == "lu_solve":
+            self.fail(em.compare("ne", status, 0), str(self.plan.order[op] + 1))
 
     # -- results -----------------------------------------------------------------------------------------------------
 

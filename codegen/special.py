@@ -14,6 +14,7 @@ _TAKES = {
     "matmul": _NUMBERS, "scatter_add": _NUMBERS, "scatter_update": _ALL,
     "argmax": _ALL, "argmin": _ALL, "cumsum": _NUMBERS,
     "linear_scan": _NUMBERS, "stack_new": _ALL, "stack_zeros": _ALL, "push": _ALL, "pop": _ALL,
+    "cholesky": _FLOATS, "lu": _FLOATS, "lu_solve": _FLOATS, "triangular_solve": _FLOATS,
 }  # fmt: skip
 
 SCATTERS = ("scatter_add", "scatter_update")  # write into what held their first operand

@@ -86,12 +86,12 @@ class Cholesky(OpDef):
 class LU(OpDef):
     """P A = L U by elimination with the largest pivot of each column.
 
-    Results: L below the diagonal (its diagonal is 1) and U in one matrix; the rows of A in their new order; the sign
-    of that permutation. A column without a pivot is left as it is: U has a zero there.
+    Results: L below the diagonal (its diagonal is 1) and U in one matrix; for each row the one that it was exchanged
+    with, as i32; 1 or -1 for an even or odd number of exchanges. A column without a pivot leaves a zero in U.
     """
 
     name = lowering = "lu"
-    summary = "L and U of P A = L U in one matrix, the order of the rows, the sign of the permutation"
+    summary = "L and U of P A = L U in one matrix, the exchanges of rows, and the sign that they give the determinant"
     differentiable = False
 
     def infer(self, attrs: Attrs, types: Sequence[TensorType], regions: Sequence[Block] = ()) -> tuple[TensorType, ...]:
@@ -104,22 +104,22 @@ class LU(OpDef):
     def eager(self, attrs: Attrs, *xs: Any) -> Any:
         """Column by column."""
         factors = np.array(xs[0], order="C")
-        order = np.empty(xs[0].shape[:-1], np.int32)
+        exchanges = np.empty(xs[0].shape[:-1], np.int32)
         sign = np.ones(xs[0].shape[:-2], xs[0].dtype)
         with Quiet():
             for k in np.ndindex(sign.shape):
-                sign[k] = _eliminate(factors[k], order[k])
-        return factors, order, sign
+                sign[k] = _eliminate(factors[k], exchanges[k])
+        return factors, exchanges, sign
 
 
-def _eliminate(a: Any, rows: Any) -> float:
-    """Factors one matrix in place, writes the order of its rows, returns the sign of that permutation."""
-    n, sign = len(a), 1.0
-    rows[:] = np.arange(n)
-    for k in range(n):
-        p = k + int(np.argmax(np.abs(a[k:, k])))
+def _eliminate(a: Any, exchanges: Any) -> float:
+    """Factors one matrix in place, writes the exchanges of rows, returns their sign."""
+    sign = 1.0
+    for k in range(len(a)):
+        p = exchanges[k] = k + int(np.argmax(np.abs(a[k:, k])))
         if p != k:
-            a[[k, p]], rows[[k, p]], sign = a[[p, k]], rows[[p, k]], -sign
+            a[[k, p]] = a[[p, k]]
+            sign = -sign
         if a[k, k] != 0:
             a[k + 1 :, k] /= a[k, k]
             a[k + 1 :, k + 1 :] -= a[k + 1 :, k, None] * a[k, k + 1 :]

@@ -143,15 +143,15 @@ class Solve(OpDef):
 
     def expand(self, b: Any, attrs: Attrs, xs: Sequence[Any]) -> Any:
         """By the factors."""
-        factors, order, _ = b.lu(xs[0])
-        return b.lu_solve(factors, order, xs[1], adjoint=attrs["adjoint"])
+        factors, exchanges, _ = b.lu(xs[0])
+        return b.lu_solve(factors, exchanges, xs[1], adjoint=attrs["adjoint"])
 
 
 class LUSolve(OpDef):
     """X with A X = B (or A^T X = B) from what `lu` made of A."""
 
     name = lowering = "lu_solve"
-    summary = "X with A X = B (adjoint: A^T X = B), from the factors and the order of rows that `lu` gives"
+    summary = "X with A X = B (adjoint: A^T X = B), from the factors and the exchanges of rows that `lu` gives"
     attrs = ("adjoint",)
     differentiable = False
 
@@ -159,27 +159,39 @@ class LUSolve(OpDef):
         """[..., n, n], i32[..., n] and [..., n, k] to [..., n, k]."""
         count(self.name, types, 3)
         if types[1].dtype is not int32:
-            bad_type(self.name, types, "the order of the rows must be int32")
+            bad_type(self.name, types, "the exchanges of rows must be int32")
         real_dtype(self.name, [types[0], types[2]])
-        equal_shapes(self.name, types, types[0].shape[:-1], types[1].shape, "factors and order do not belong together")
+        why = "factors and exchanges do not belong together"
+        equal_shapes(self.name, types, types[0].shape[:-1], types[1].shape, why)
         return (system(self.name, [types[0], types[2]]),)
 
     def eager(self, attrs: Attrs, *xs: Any) -> Any:
         """Rows exchanged, and two substitutions."""
-        factors, order, right = xs
+        factors, exchanges, right = xs
         if not np.diagonal(factors, axis1=-2, axis2=-1).all():
-            _singular(self.name)
-        upper = np.swapaxes(factors, -1, -2)
+            _singular("solve")
+        x = np.array(right, order="C")
         with Quiet():
-            if not attrs["adjoint"]:
-                x = np.take_along_axis(right, order[..., None], -2)
+            if attrs["adjoint"]:
+                upper = np.swapaxes(factors, -1, -2)
+                substitute(upper, x, True)
+                substitute(upper, x, False, unit=True)
+                _exchange(x, exchanges, back=True)
+            else:
+                _exchange(x, exchanges, back=False)
                 substitute(factors, x, True, unit=True)
                 substitute(factors, x, False)
-                return np.ascontiguousarray(x)
-            y = np.array(right, order="C")
-            substitute(upper, y, True)
-            substitute(upper, y, False, unit=True)
-        return np.ascontiguousarray(np.take_along_axis(y, np.argsort(order, -1)[..., None], -2))
+        return x
+
+
+def _exchange(x: Any, exchanges: Any, back: bool) -> None:
+    """Carries out the exchanges of rows in place, or takes them back."""
+    n = exchanges.shape[-1]
+    for batch in np.ndindex(exchanges.shape[:-1]):
+        for k in range(n - 1, -1, -1) if back else range(n):
+            p = exchanges[batch][k]
+            if p != k:
+                x[batch][[k, p]] = x[batch][[p, k]]
 
 
 class Inv(OpDef):
@@ -216,11 +228,11 @@ class Inv(OpDef):
 
     def expand(self, b: Any, attrs: Attrs, xs: Sequence[Any]) -> Any:
         """The solution for the columns of the identity."""
-        factors, order, _ = b.lu(xs[0])
+        factors, exchanges, _ = b.lu(xs[0])
         i, j = grid(b, xs[0])
         one, zero = b.const(1, b.dtype(xs[0])), b.const(0, b.dtype(xs[0]))
         identity = b.broadcast_to(b.where(b.eq(i, j), one, zero), shape=tuple(b.shape(xs[0])))
-        return b.lu_solve(factors, order, identity, adjoint=False)
+        return b.lu_solve(factors, exchanges, identity, adjoint=False)
 
 
 class _Determinant(OpDef):
