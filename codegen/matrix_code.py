@@ -1,7 +1,7 @@
 """Building blocks of routines on matrices: counted loops, branches, elements, rows of lanes, products.
 
 Sizes and positions are Python ints where they are known and `i64` registers where they are not; matrices are row-major
-and contiguous. Rows are walked in whole vectors and a masked rest.
+and contiguous. Rows are walked in whole vectors and a rest.
 """
 
 from __future__ import annotations
@@ -96,28 +96,33 @@ class MatrixCode:
         em.raw(f"br label %{out}")
         em.label(out)
 
-    def blocks(self, scope: Scope, n: int, size: int, body: Callable[[Scope, Size, Size], None]) -> None:
-        """`body(low, high)` for pieces of `size` of 0..n; all at once where that is hardly more."""
+    def blocks(
+        self, scope: Scope, n: int, size: int, body: Callable[[Scope, Size, int], None], back: bool = False
+    ) -> None:
+        """`body(low, width)` for pieces of `size` of 0..n, last to first with `back`; the rest, if any, is its end."""
         if n <= size + size // 2:
             body(scope, 0, n)
             return
+        rest = n % size
 
-        def run(inner: Scope, low: Reg, _: Carried) -> None:
-            em = inner.scalar
-            end = em.add(low, size)
-            body(inner, low, em.select(em.compare("slt", end, n), end, n))
+        def run(inner: Scope, low: Size, _: Carried) -> None:
+            body(inner, self.sub(inner, n - rest - size, low) if back else low, size)
 
-        self.each(scope, 0, n, run, step=size)
+        if back and rest:
+            body(scope, n - rest, rest)
+        self.each(scope, 0, n - rest, run, step=size)
+        if rest and not back:
+            body(scope, n - rest, rest)
 
     # -- numbers -----------------------------------------------------------------------------------------------------
 
     def add(self, scope: Scope, a: Size, b: Size) -> Size:
         """a + b."""
-        return a + b if isinstance(a, int) and isinstance(b, int) else scope.scalar.add(*_regs(a, b))
+        return a + b if isinstance(a, int) and isinstance(b, int) else scope.scalar.add(number(a), number(b))
 
     def sub(self, scope: Scope, a: Size, b: Size) -> Size:
         """a - b."""
-        return a - b if isinstance(a, int) and isinstance(b, int) else scope.scalar.sub(*_regs(a, b))
+        return a - b if isinstance(a, int) and isinstance(b, int) else scope.scalar.sub(number(a), number(b))
 
     def place(self, scope: Scope, m: Matrix, i: Size, j: Size) -> str:
         """The address of element (i, j)."""
@@ -143,58 +148,58 @@ class MatrixCode:
 
     # -- rows --------------------------------------------------------------------------------------------------------
 
-    def along(self, scope: Scope, low: Size, high: Size, body: Callable[[Scope, Size, Reg | None], None]) -> None:
-        """`body(j, mask)` for each vector of the columns low..high (low <= high)."""
+    def along(self, scope: Scope, low: Size, high: Size, body: Callable[[Scope, Size], None]) -> None:
+        """`body(scope, j)` for pieces of the columns low..high (low <= high), each as wide as its scope has lanes.
+
+        Whole vectors come first; a rest whose size is known is one vector of that size, else it is one column after the
+        other. There are no masks, and pieces begin at the same columns each time, because a load is fast only
+        where it finds what one store, without a mask, has written just before.
+        """
+        lanes = self.lanes
         if isinstance(low, int) and isinstance(high, int):
-            whole = high - (high - low) % self.lanes
-            if whole - low <= _UNROLL * self.lanes:
-                for j in range(low, whole, self.lanes):
-                    body(scope, j, None)
+            whole = high - (high - low) % lanes
+            if whole - low <= _UNROLL * lanes:
+                for j in range(low, whole, lanes):
+                    body(self.wide(scope, lanes), j)
             else:
-                self.each(scope, low, whole, lambda s, j, _: body(s, j, None), step=self.lanes)
+                self.each(scope, low, whole, lambda s, j, _: body(self.wide(s, lanes), j), step=lanes)
             if high > whole:
-                body(scope, whole, self._mask(high - whole))
+                body(self.wide(scope, high - whole), whole)
             return
-        em = scope.scalar
         count = self.sub(scope, high, low)
         assert isinstance(count, Reg)
-        end = self.add(scope, low, em.and_(count, -self.lanes))
-        self.each(scope, low, end, lambda s, j, _: body(s, j, None), step=self.lanes)
-        left = self.sub(scope, high, end)
-        assert isinstance(left, Reg)
-        ramp = Reg("<" + ", ".join(f"i64 {k}" for k in range(self.lanes)) + ">", "i64")
-        body(scope, end, scope.wide.compare("slt", ramp, scope.wide.splat(left)))
+        end = self.add(scope, low, scope.scalar.and_(count, -lanes))
+        self.each(scope, low, end, lambda s, j, _: body(self.wide(s, lanes), j), step=lanes)
+        self.each(scope, end, high, lambda s, j, _: body(self.wide(s, 1), j))
 
-    def _mask(self, count: int) -> Reg:
-        return Reg("<" + ", ".join(f"i1 {'true' if k < count else 'false'}" for k in range(self.lanes)) + ">", "i1")
+    def wide(self, scope: Scope, lanes: int) -> Scope:
+        """The same place with so many lanes."""
+        lanes = lanes if lanes > 1 else 0
+        return scope if scope.wide.lanes == lanes else Scope(scope, scope.depth, scope.scalar, lanes)
 
-    def get_row(self, scope: Scope, m: Matrix, i: Size, j: Size, mask: Reg | None) -> Reg:
-        """Lanes of row i from column j on."""
-        return memory.contiguous(scope.wide, Reg(self.place(scope, m, i, j), "ptr"), self.ty, mask)
+    def get_row(self, scope: Scope, m: Matrix, i: Size, j: Size) -> Reg:
+        """As many elements of row i from column j on as the scope has lanes."""
+        return memory.contiguous(scope.wide, Reg(self.place(scope, m, i, j), "ptr"), self.ty, None)
 
-    def put_row(self, scope: Scope, m: Matrix, i: Size, j: Size, x: Reg, mask: Reg | None) -> None:
-        """Writes lanes of row i from column j on."""
-        memory.write(scope.wide, Reg(self.place(scope, m, i, j), "ptr"), x, mask)
+    def put_row(self, scope: Scope, m: Matrix, i: Size, j: Size, x: Reg) -> None:
+        """Writes as many elements of row i from column j on."""
+        memory.write(scope.wide, Reg(self.place(scope, m, i, j), "ptr"), x, None)
 
-    def take(self, scope: Scope, m: Matrix, i: Size, factor: Reg, k: Size, low: Size, high: Size) -> None:
-        """Row i minus `factor` times row k, in the columns low..high."""
-        minus = scope.wide.splat(scope.scalar.fneg(factor))
+    def columns(self, scope: Scope, j: Size) -> Reg:
+        """The numbers of the columns that the lanes from column j on stand for."""
+        lanes = scope.wide.lanes
+        ramp = "<" + ", ".join(f"i64 {k}" for k in range(lanes)) + ">" if lanes else "0"
+        return scope.wide.add(Reg(ramp, "i64"), scope.wide.splat(number(j)))
 
-        def part(s: Scope, j: Size, mask: Reg | None) -> None:
-            new = s.wide.fma(minus, self.get_row(s, m, k, j, mask), self.get_row(s, m, i, j, mask))
-            self.put_row(s, m, i, j, new, mask)
+    def exchange(self, scope: Scope, m: Matrix, i: Size, k: Size, low: Size, high: Size) -> None:
+        """The columns low..high of rows i and k in each other's place."""
+
+        def part(s: Scope, j: Size) -> None:
+            first, second = self.get_row(s, m, i, j), self.get_row(s, m, k, j)
+            self.put_row(s, m, i, j, second)
+            self.put_row(s, m, k, j, first)
 
         self.along(scope, low, high, part)
-
-    def exchange(self, scope: Scope, m: Matrix, i: Size, k: Size) -> None:
-        """Rows i and k in each other's place."""
-
-        def part(s: Scope, j: Size, mask: Reg | None) -> None:
-            first, second = self.get_row(s, m, i, j, mask), self.get_row(s, m, k, j, mask)
-            self.put_row(s, m, i, j, second, mask)
-            self.put_row(s, m, k, j, first, mask)
-
-        self.along(scope, 0, m.columns, part)
 
     def copy(self, scope: Scope, to: str, source: str, count: int) -> None:
         """Copies elements."""
@@ -237,5 +242,6 @@ def _operand(x: Size) -> int | str:
     return x.text if isinstance(x, Reg) else x
 
 
-def _regs(*xs: Size) -> list[Reg]:
-    return [x if isinstance(x, Reg) else Reg(str(x), "i64") for x in xs]
+def number(x: Size) -> Reg:
+    """A size as an operand."""
+    return x if isinstance(x, Reg) else Reg(str(x), "i64")
