@@ -37,7 +37,7 @@ def system(op: str, types: Sequence[TensorType]) -> TensorType:
     a = square(op, types)
     b = types[1].shape
     if len(b) != len(a):
-        hint = ": give a vector as a matrix of one column, b[:, None]" if len(b) == len(a) - 1 else ""
+        hint = ": write b[:, None] to give a vector as a matrix of one column" if len(b) == len(a) - 1 else ""
         bad_shape(op, types, f"the right side needs as many dimensions as the matrix{hint}")
     same = same_size(a[-1], b[-2])
     if same is False:

@@ -1,8 +1,8 @@
 """`pb.linalg`: linear equations, inverses, determinants, factorisations.
 
 Matrices are the last two dimensions, float32 or float64; the dimensions before them are a batch. A matrix without an
-inverse raises InvalidArgumentError (which is also NumPy's LinAlgError), as in TensorFlow. `cholesky` of a matrix that is
-not positive definite is NaN throughout, with no error: so a batch keeps its good matrices.
+inverse raises InvalidArgumentError (which is also NumPy's LinAlgError), as in TensorFlow. `cholesky` of a matrix that
+is not positive definite is NaN throughout, with no error: so a batch keeps its good matrices.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..ir.infer import broadcast
 from ..ir.opdef import get
 from .convert import as_tensor, static_value
 from .dispatch import apply, check, with_line
-from .elementwise import operands
+from .elementwise import operands, tracing
 from .errors import ShapeMismatch, UnimplementedError, fail
 from .ops_create import eye
 from .ops_linalg import diag_part, matmul
@@ -32,7 +32,7 @@ class LogMatrixDeterminant(NamedTuple):
 
 def _run(name: str, *ts: Tensor, **attrs: Any) -> Any:
     """The op; NumPy would take what it does not (vectors, integers), so the type rule is asked where that may be."""
-    if not _usual(*ts):
+    if not tracing() and not _usual(*ts):
         check(get(name), ts, attrs)
     return apply(get(name), ts, attrs)
 
