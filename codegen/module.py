@@ -15,7 +15,7 @@ import numpy as np
 
 from ..ir.graph import Op, Value
 from ..ir.types import StackType
-from . import access, factor, helpers, matmul, memory, opaque, scalar
+from . import access, factor, helpers, matmul, memory, opaque, order, scalar
 from .access import Guard
 from .blas import BlasInfo, available
 from .buffers import Memory, Place, assign, bytes_of
@@ -301,8 +301,8 @@ class ModuleWriter:
         if op.kind.name in OPS:
             self.stacks.write(op)
             return
-        if op.kind.name in factor.OPS:
-            self._factor(op)
+        if op.kind.name in factor.OPS or op.kind.name in order.OPS:
+            self._function(step, op)
             return
         if op.kind.name in SCATTERS:
             self.copy(self.plan.owner[op.operands[0]], op.results[0])
@@ -310,12 +310,15 @@ class ModuleWriter:
             return
         self.invoke(step, opaque.write(self.plan, op, self.context))
 
-    def _factor(self, op: Op) -> None:
-        """A factorisation or substitution; a matrix that has no inverse ends the function."""
+    def _function(self, step: Call, op: Op) -> None:
+        """A factorisation, or sorting: a function of the module; a matrix that has no inverse ends this one."""
         if not any(access.shape_of(v) == () or bytes_of(v) for v in op.results):
             return
-        name = factor.function(op, self.context, self.functions, self._find_blas)
-        values = [self.plan.owner[v] for v in (*op.operands, *op.results)]
+        if op.kind.name in order.OPS:
+            name = order.function(op, self.context, self.functions)
+        else:
+            name = factor.function(op, self.context, self.functions, self._find_blas)
+        values = [self.plan.owner[v] for v in (*op.operands, *op.results, *([step.work] if step.work else []))]
         em = self.scope.scalar
         status = em.op(f"call i32 @{name}({', '.join(f'ptr {self.pointer(v)}' for v in values)})", "i32")
         if op.kind.name == "lu_solve":

@@ -7,6 +7,7 @@ code itself is in `matmul.py` and `opaque.py`.
 from __future__ import annotations
 
 from ..ir.graph import Op, Value
+from . import order
 from .errors import Unsupported
 
 _FLOATS, _NUMBERS, _ALL = ("f32", "f64"), ("f32", "f64", "i32", "i64"), ("f32", "f64", "i32", "i64", "bool")
@@ -15,6 +16,7 @@ _TAKES = {
     "argmax": _ALL, "argmin": _ALL, "cumsum": _NUMBERS,
     "linear_scan": _NUMBERS, "stack_new": _ALL, "stack_zeros": _ALL, "push": _ALL, "pop": _ALL,
     "cholesky": _FLOATS, "lu": _FLOATS, "lu_solve": _FLOATS, "triangular_solve": _FLOATS,
+    "argsort": ("i32", "i64"), "searchsorted": ("i32", "i64"),
 }  # fmt: skip
 
 SCATTERS = ("scatter_add", "scatter_update")  # write into what held their first operand
@@ -37,6 +39,11 @@ def inputs(op: Op) -> tuple[Value, ...]:
     if op.kind.name == "matmul":
         return tuple(untransposed(v)[0] for v in op.operands)
     return tuple(op.operands)
+
+
+def workspace(op: Op) -> Value | None:
+    """An array that the step writes and reads, and nobody else."""
+    return order.workspace(op) if op.kind.name in order.OPS else None
 
 
 def untransposed(v: Value) -> tuple[Value, bool]:

@@ -177,6 +177,20 @@ add("linear_scan", real(2, 3), real(2, 3), axis=1, reverse=False)
 add("linear_scan", real(3, 2), real(3, 2), axis=0, reverse=True)
 add("linear_scan", f32(real(0, 2)), f32(real(0, 2)), axis=0, reverse=False)
 
+# ---------------------------------------------------------------- order
+for _down in (False, True):
+    add("argsort", real(2, 3, 5), axis=1, descending=_down, dtype=dt.int32)
+    _x = f32([1.0, np.nan, -0.0, 0.0, -np.inf, np.inf, -1.5, np.nan, 0.0])
+    add("argsort", _x, axis=0, descending=_down, dtype=dt.int64)
+    add("argsort", np.array([np.nan, 2.0, -0.0, 0.0, -3.0, 2.0]), axis=0, descending=_down, dtype=dt.int32)
+    add("argsort", ints(5, 3), axis=0, descending=_down, dtype=dt.int32)
+    add("argsort", ints(2, 5, dtype=np.int64), axis=1, descending=_down, dtype=dt.int64)
+    add("searchsorted", np.sort(real(2, 5), 1), real(2, 3), right=_down, dtype=dt.int32)
+    add("searchsorted", np.sort(ints(5)), ints(3), right=_down, dtype=dt.int64)
+    add("searchsorted", f32([-1, 0, 0, np.nan]), f32([0, np.nan, -np.inf]), right=_down, dtype=dt.int32)
+add("argsort", real(0, 3), axis=0, descending=False, dtype=dt.int32)
+add("searchsorted", real(0), real(3), right=False, dtype=dt.int32)
+
 # ---------------------------------------------------------------- shapes
 add("reshape", real(2, 3, 5), shape=(3, 2, 5))
 add("reshape", real(2, 3), shape=(6,))
