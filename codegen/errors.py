@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..ir.elementwise import IntegerArithmetic
-from ..ir.errors import IndexMismatch, InvalidArgumentError, ShapeMismatch
+from ..ir.errors import IndexMismatch, InvalidArgumentError, ShapeMismatch, SingularMatrix
 from ..ir.graph import Op
+from ..ir.solves import SINGULAR
 
 # What `main` returns: 0, or 1 + the number of the op that failed, or one of these.
 NO_MEMORY = -1
@@ -33,6 +34,8 @@ def runtime_error(op: Op) -> InvalidArgumentError:
     elif op.kind.name == "same_size":
         head, error = "", ShapeMismatch
         text = f"sizes that are computed at run time do not fit{where}: they must be equal, or 1"
+    elif op.kind.name == "lu_solve":
+        head, error, text = f"solve{where}: ", SingularMatrix, SINGULAR
     elif isinstance(op.kind, IntegerArithmetic):
         text = op.kind.advice
     else:

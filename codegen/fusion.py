@@ -173,7 +173,7 @@ class _Planner:
         """An op that is a step of its own."""
         special.check(op)
         inputs = special.inputs(op)
-        step = Call(len(self.steps), op=op, inputs=inputs)
+        step = Call(len(self.steps), op=op, inputs=inputs, work=special.workspace(op))
         for v in inputs:
             step.deps |= self.closure(self.need[v])
         self.in_order(step, op)
@@ -181,6 +181,8 @@ class _Planner:
             self.overwrite(inputs[0])
             step.deps |= self.closure(self.readers[self.plan.owner[inputs[0]]])
         self.steps.append(step)
+        if step.work is not None:
+            self.plan.owner[step.work] = step.work
         for v in inputs:
             for o in self.plan.owners(v):
                 self.readers[o] |= step.bit

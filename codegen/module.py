@@ -16,7 +16,7 @@ import numpy as np
 from ..ir.graph import Op, Value
 from ..ir.ranges import Ranges
 from ..ir.types import StackType
-from . import access, helpers, matmul, memory, opaque, python_calls, scalar
+from . import access, factor, helpers, matmul, memory, opaque, order, python_calls, scalar
 from .blas import BlasInfo, available
 from .buffers import Memory, Place, assign, bytes_of
 from .checks import Checks
@@ -327,11 +327,28 @@ class ModuleWriter:
         if op.kind.effect:
             self.effects.write(op)
             return
+        if op.kind.name in factor.OPS or op.kind.name in order.OPS:
+            self._function(step, op)
+            return
         if op.kind.name in SCATTERS:
             self.copy(self.plan.owner[op.operands[0]], op.results[0])
         if not all(access.shape_of(v) == () or bytes_of(v) for v in op.results):
             return
         self.invoke(step, opaque.write(self.plan, op, self.context, self.checks.bounds))
+
+    def _function(self, step: Call, op: Op) -> None:
+        """A factorisation, or sorting: a function of the module; a matrix that has no inverse ends this one."""
+        if not any(access.shape_of(v) == () or bytes_of(v) for v in op.results):
+            return
+        if op.kind.name in order.OPS:
+            name = order.function(op, self.context, self.functions)
+        else:
+            name = factor.function(op, self.context, self.functions, self._find_blas)
+        values = [self.plan.owner[v] for v in (*op.operands, *op.results, *([step.work] if step.work else []))]
+        em = self.scope.scalar
+        status = em.op(f"call i32 @{name}({', '.join(f'ptr {self.pointer(v)}' for v in values)})", "i32")
+        if op.kind.name == "lu_solve":
+            self.fail(em.compare("ne", status, 0), str(self.plan.order[op] + 1))
 
     # -- results -----------------------------------------------------------------------------------------------------
 

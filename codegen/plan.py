@@ -96,16 +96,19 @@ class Kernel(Step):
 
 @dataclass(slots=True, eq=False)
 class Call(Step):
-    """An op that is a step of its own; `inputs` are the buffers and scalars it takes (see `special.inputs`)."""
+    """An op that is a step of its own; `inputs` are the buffers and scalars it takes, `work` an array that only it uses
+    (see `special`)."""
 
     op: Op | None = None
     inputs: tuple[Value, ...] = ()
+    work: Value | None = None
 
     @property
     def targets(self) -> list[Value]:
         """The values with buffers that this step makes: a scalar from a stack goes into a register."""
         assert self.op is not None
         results = [v for v in self.op.results if not isinstance(v.type, StackType)]
+        results += [] if self.work is None else [self.work]
         return [v for v in results if is_array(v) or self.op.kind.name != "pop"]
 
 

@@ -7,6 +7,7 @@ code itself is in `matmul.py`, `opaque.py`, `stacks.py` and `effects.py`.
 from __future__ import annotations
 
 from ..ir.graph import Op, Value
+from . import order
 from .errors import Unsupported
 
 _FLOATS, _NUMBERS, _ALL = ("f32", "f64"), ("f32", "f64", "i32", "i64"), ("f32", "f64", "i32", "i64", "bool")
@@ -14,6 +15,8 @@ _TAKES = {
     "matmul": _NUMBERS, "scatter_add": _NUMBERS, "scatter_update": _ALL,
     "argmax": _ALL, "argmin": _ALL, "cumsum": _NUMBERS, "print": _ALL, "assert": _ALL,
     "linear_scan": _NUMBERS, "stack_new": _ALL, "stack_zeros": _ALL, "push": _ALL, "pop": _ALL,
+    "cholesky": _FLOATS, "lu": _FLOATS, "lu_solve": _FLOATS, "triangular_solve": _FLOATS,
+    "argsort": ("i32", "i64"), "searchsorted": ("i32", "i64"),
 }  # fmt: skip
 
 SCATTERS = ("scatter_add", "scatter_update")  # write into what held their first operand
@@ -36,6 +39,11 @@ def inputs(op: Op) -> tuple[Value, ...]:
     if op.kind.name == "matmul":
         return tuple(untransposed(v)[0] for v in op.operands)
     return tuple(op.operands)
+
+
+def workspace(op: Op) -> Value | None:
+    """An array that the step writes and reads, and nobody else."""
+    return order.workspace(op) if op.kind.name in order.OPS else None
 
 
 def untransposed(v: Value) -> tuple[Value, bool]:

@@ -1,10 +1,12 @@
-"""The errors that users see, with TensorFlow's names, and the two that are both of its kinds.
+"""The errors that users see, with TensorFlow's names, and the ones that are of two kinds.
 
 TensorFlow raises InvalidArgumentError for a wrong shape or dtype in eager mode, but ValueError or TypeError inside a
 `tf.function`. Here one class is both, so that either `except` clause catches it in either mode.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 
 class OpError(Exception):
@@ -83,6 +85,10 @@ class TypeMismatch(InvalidArgumentError, TypeError):
 class IndexMismatch(InvalidArgumentError, IndexError, ValueError):
     """An index that the tensor does not have; also an IndexError, as Python users expect, and a ValueError, as in
     TensorFlow's traced code."""
+
+
+class SingularMatrix(InvalidArgumentError, np.linalg.LinAlgError):
+    """A matrix without an inverse: InvalidArgumentError (TensorFlow) and LinAlgError, a ValueError (NumPy), in one."""
 
 
 class FailedAssertion(InvalidArgumentError, AssertionError):

@@ -9,17 +9,20 @@ from __future__ import annotations
 from . import (
     control,
     create_ops,
+    decompositions,
     elementwise,
     elementwise_math,
     elementwise_numpy,
     index_ops,
     linalg,
     nn_ops,
+    order,
     ragged_ops,
     reduce,
     scan,
     scatter,
     shape_ops,
+    solves,
     stack_ops,
 )
 from .opdef import find, get, table
@@ -27,6 +30,7 @@ from .opdef import find, get, table
 __all__ = [
     "control",
     "create_ops",
+    "decompositions",
     "elementwise",
     "elementwise_math",
     "elementwise_numpy",
@@ -35,11 +39,13 @@ __all__ = [
     "index_ops",
     "linalg",
     "nn_ops",
+    "order",
     "ragged_ops",
     "reduce",
     "scan",
     "scatter",
     "shape_ops",
+    "solves",
     "stack_ops",
     "table",
 ]

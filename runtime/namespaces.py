@@ -23,6 +23,7 @@ from . import (
 from . import (
     nest as _nest,
 )
+from . import ops_solve as _solve
 from . import random as _random
 from . import (
     tfe as _tfe,
@@ -68,7 +69,10 @@ def _module(source: Any, names: list[str]) -> dict[str, Any]:
 
 
 math = namespace("math", _pick(_MATH), "Elementwise math, reductions, segments.")
-linalg = namespace("linalg", _pick(_LINALG), "Matrix products and diagonals.")
+linalg = namespace(
+    "linalg", {**_pick(_LINALG), **_module(_solve, [n for n in _solve.__all__ if n != "LogMatrixDeterminant"])},
+    "Matrix products, linear equations, factorisations, diagonals.",
+)  # fmt: skip
 nn = namespace("nn", _pick(_NN), "Activations, cross-entropies, normalisation.")
 bitwise = namespace("bitwise", _pick(_BITWISE), "Logic on the bits of integers.")
 dtypes = namespace(

@@ -1,5 +1,7 @@
-"""Public ops on order and counts: sort, argsort, top_k, unique, searchsorted, bincount. Orders are found eagerly in
-NumPy; the values themselves are gathered, so that gradients flow through them.
+"""Public ops on order and counts: sort, argsort, top_k, searchsorted; unique, bincount.
+
+An op finds the order; the values themselves are gathered by it, so that gradients flow through them. What has a size
+that depends on values (unique, bincount) is for eager tensors only.
 """
 
 from __future__ import annotations
@@ -8,11 +10,16 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ..ir.dtypes import as_dtype, int32
+from ..ir.dtypes import DType, as_dtype, int32
+from .arithmetic import cast, greater, less, logical_and
 from .convert import as_tensor, make, static_value
+from .dispatch import call
+from .elementwise import operands
 from .errors import ShapeMismatch, fail
 from .ops_index import gather
-from .ops_shape import axis_argument, transpose
+from .ops_math import is_finite
+from .ops_reduce import reduce_sum
+from .ops_shape import axis_argument, expand_dims, part, reshape, transpose
 from .tensor import Array, Tensor
 
 
@@ -45,21 +52,23 @@ def _known(t: Tensor, what: str) -> Array:
     return value
 
 
-def _order(t: Tensor, axis: int, descending: bool, what: str) -> Array:
-    x = _known(t, what)
-    if not descending:
-        return np.argsort(x, axis=axis, kind="stable")
-    # The stable descending order of x is the ascending one of its reversal, read backwards.
-    flipped = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
-    return np.flip(x.shape[axis] - 1 - flipped, axis)
+def _order(t: Tensor, axis: int, descending: bool, dtype: DType = int32) -> Tensor:
+    return call("argsort", t, axis=axis, descending=descending, dtype=dtype)  # type: ignore[no-any-return]
+
+
+def _sortable(values: Any, what: str) -> Tensor:
+    t = as_tensor(values)
+    if not t.ndim:
+        fail(ShapeMismatch, f"{what}: a scalar has no axis to sort along")
+    return t
 
 
 def argsort(
     values: Any, axis: Any = -1, direction: str = "ASCENDING", stable: bool = False, name: str | None = None
 ) -> Tensor:
     """The indices that sort along an axis, equal elements in their order."""
-    t = as_tensor(values)
-    return make(_order(t, axis_argument(axis, t.ndim), _descending(direction), "argsort").astype(np.int32))
+    t = _sortable(values, "argsort")
+    return _order(t, axis_argument(axis, t.ndim), _descending(direction))
 
 
 def _descending(direction: str) -> bool:
@@ -70,18 +79,16 @@ def _descending(direction: str) -> bool:
 
 def sort(values: Any, axis: Any = -1, direction: str = "ASCENDING", name: str | None = None) -> Tensor:
     """Sorted along an axis."""
-    t = as_tensor(values)
-    if not t.ndim:
-        fail(ShapeMismatch, "sort: a scalar has no axis to sort along")
+    t = _sortable(values, "sort")
     k = axis_argument(axis, t.ndim)
-    return _take_along(t, _order(t, k, _descending(direction), "sort"), k)
+    return _take_along(t, _order(t, k, _descending(direction)), k)
 
 
-def _take_along(t: Tensor, order: Array, axis: int) -> Tensor:
+def _take_along(t: Tensor, order: Tensor, axis: int) -> Tensor:
+    """The elements of each line along an axis in another order."""
     last = t.ndim - 1
     perm = [*(k for k in range(t.ndim) if k != axis), axis]
-    x = transpose(t, perm) if axis != last else t
-    places = make(np.ascontiguousarray(np.moveaxis(order, axis, -1)).astype(np.int64))
+    x, places = (transpose(v, perm) if axis != last else v for v in (t, order))
     y = gather(x, places, axis=last, batch_dims=last)
     return transpose(y, [perm.index(k) for k in range(t.ndim)]) if axis != last else y
 
@@ -92,15 +99,16 @@ def top_k(input: Any, k: Any = 1, sorted: bool = True, index_type: Any = int32, 
     n = int(static_value(k, "The argument `k`"))
     if not t.ndim or n > int(t.type.shape[-1]):  # type: ignore[arg-type]
         fail(ShapeMismatch, f"input must have at least k columns: had {t.shape}, needed {n}")
-    places = np.ascontiguousarray(_order(t, t.ndim - 1, True, "top_k")[..., :n])
-    return TopK(_take_along(t, places, t.ndim - 1), make(places.astype(as_dtype(index_type).np)))
+    places = part(_order(t, t.ndim - 1, True, as_dtype(index_type)), t.ndim - 1, 0, n)
+    return TopK(_take_along(t, places, t.ndim - 1), places)
 
 
 def in_top_k(targets: Any, predictions: Any, k: Any, name: str | None = None) -> Tensor:
     """Whether the prediction of each target class is among the k largest."""
-    p, y = _known(as_tensor(predictions), "in_top_k"), _known(as_tensor(targets), "in_top_k")
-    mine = np.take_along_axis(p, y[:, None].astype(np.int64), 1)
-    return make(np.asarray(((p > mine).sum(1) < int(k)) & np.isfinite(mine[:, 0])))
+    p, y = as_tensor(predictions), as_tensor(targets)
+    mine = gather(p, expand_dims(y, 1), axis=1, batch_dims=1)
+    above = reduce_sum(cast(greater(p, mine), int32), 1)
+    return logical_and(less(above, as_tensor(k, int32)), is_finite(mine)[:, 0])
 
 
 def unique(x: Any, out_idx: Any = int32, name: str | None = None) -> Unique:
@@ -132,18 +140,17 @@ def searchsorted(
     out_type: Any = int32,
     name: str | None = None,
 ) -> Tensor:
-    """Where to insert values into sorted rows to keep them sorted."""
-    s, v = as_tensor(sorted_sequence), as_tensor(values)
-    a, b = _known(s, "searchsorted"), _known(v, "searchsorted")
+    """Where to insert values into sorted rows to keep them sorted; a single sorted row serves values of any shape."""
     if side not in ("left", "right"):
         fail(ValueError, f"side must be either 'right' or 'left'. Saw: {side}.")
-    kind = as_dtype(out_type).np
-    if a.ndim == 1:
-        return make(np.asarray(np.searchsorted(a, b, side)).astype(kind))
-    rows = [
-        np.searchsorted(p, q, side) for p, q in zip(a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1]), strict=True)
-    ]
-    return make(np.stack(rows).reshape(b.shape).astype(kind))
+    s, v = operands("searchsorted", sorted_sequence, values)
+    shape = v.type.shape
+    if s.ndim == 1 and v.ndim != 1:
+        v = reshape(v, [-1])
+    if s.ndim != v.ndim:
+        fail(ShapeMismatch, f"searchsorted: found rows {s.shape} and values {shape}: give each sorted row its values")
+    y: Tensor = call("searchsorted", s, v, right=side == "right", dtype=as_dtype(out_type))
+    return y if y.type.shape == shape else reshape(y, shape)
 
 
 def bincount(

@@ -50,6 +50,28 @@ def distribution(rows: int, n: int) -> Any:
     return x / x.sum(1, keepdims=True)
 
 
+def regular(*shape: int) -> Any:
+    """Matrices [..., n, n] far from singular, without dominant diagonals: rows are exchanged on the way."""
+    n = shape[-1]
+    x = real(*shape, n, low=-0.4, high=0.4)
+    return x + np.roll(np.diag(positive(n) + 1.0), 1, 0)
+
+
+def definite(*shape: int) -> Any:
+    """Symmetric positive definite matrices [..., n, n] with eigenvalues apart."""
+    n = shape[-1]
+    x = real(*shape, n, low=-0.3, high=0.3)
+    return x + np.swapaxes(x, -1, -2) + np.diag(1.5 + 1.0 * np.arange(n))
+
+
+def factors(a: Any) -> tuple[Any, Any]:
+    """What `lu` gives for matrices, but for the sign."""
+    from pullback.ir.ops import get
+
+    lu, order, _ = get("lu").eager({}, a)
+    return lu, order
+
+
 SAMPLES: dict[str, list[Sample]] = {}
 
 
@@ -155,6 +177,20 @@ add("linear_scan", real(2, 3), real(2, 3), axis=1, reverse=False)
 add("linear_scan", real(3, 2), real(3, 2), axis=0, reverse=True)
 add("linear_scan", f32(real(0, 2)), f32(real(0, 2)), axis=0, reverse=False)
 
+# ---------------------------------------------------------------- order
+for _down in (False, True):
+    add("argsort", real(2, 3, 5), axis=1, descending=_down, dtype=dt.int32)
+    _x = f32([1.0, np.nan, -0.0, 0.0, -np.inf, np.inf, -1.5, np.nan, 0.0])
+    add("argsort", _x, axis=0, descending=_down, dtype=dt.int64)
+    add("argsort", np.array([np.nan, 2.0, -0.0, 0.0, -3.0, 2.0]), axis=0, descending=_down, dtype=dt.int32)
+    add("argsort", ints(5, 3), axis=0, descending=_down, dtype=dt.int32)
+    add("argsort", ints(2, 5, dtype=np.int64), axis=1, descending=_down, dtype=dt.int64)
+    add("searchsorted", np.sort(real(2, 5), 1), real(2, 3), right=_down, dtype=dt.int32)
+    add("searchsorted", np.sort(ints(5)), ints(3), right=_down, dtype=dt.int64)
+    add("searchsorted", f32([-1, 0, 0, np.nan]), f32([0, np.nan, -np.inf]), right=_down, dtype=dt.int32)
+add("argsort", real(0, 3), axis=0, descending=False, dtype=dt.int32)
+add("searchsorted", real(0), real(3), right=False, dtype=dt.int32)
+
 # ---------------------------------------------------------------- shapes
 add("reshape", real(2, 3, 5), shape=(3, 2, 5))
 add("reshape", real(2, 3), shape=(6,))
@@ -225,6 +261,28 @@ for _ta in (False, True):
 add("matmul", ints(2, 3), ints(3, 2), transpose_a=False, transpose_b=False)
 add("matmul", f32(real(2, 3)), f32(real(3, 2)), transpose_a=False, transpose_b=False)
 add("matmul", f32(real(2, 0)), f32(real(0, 3)), transpose_a=False, transpose_b=False)
+
+# ---------------------------------------------------------------- linear algebra
+for _shape in ((), (2,), (2, 3)):
+    add("cholesky", definite(*_shape, 3))
+    add("eigh", definite(*_shape, 3))
+    add("lu", regular(*_shape, 3))
+    add("det", regular(*_shape, 3))
+    add("slogdet", regular(*_shape, 3))
+    add("inv", regular(*_shape, 3))
+    for _adjoint in (False, True):
+        add("solve", regular(*_shape, 3), real(*_shape, 3, 2), adjoint=_adjoint)
+        add("lu_solve", *factors(regular(*_shape, 3)), real(*_shape, 3, 2), adjoint=_adjoint)
+        for _lower in (False, True):
+            _a = regular(*_shape, 3) + 2 * np.eye(3)
+            add("triangular_solve", _a, real(*_shape, 3, 2), lower=_lower, adjoint=_adjoint)
+for _n in (0, 1, 2, 5):
+    add("cholesky", f32(definite(_n)))
+    add("lu", f32(regular(_n)))
+    for _name in ("inv", "det", "slogdet"):
+        add(_name, f32(regular(_n)))
+    add("solve", f32(regular(_n)), f32(real(_n, 3)), adjoint=False)
+    add("triangular_solve", f32(regular(_n) + 2 * np.eye(_n)), f32(real(_n, 1)), lower=True, adjoint=False)
 
 # ---------------------------------------------------------------- softmax and cross-entropies
 for _name in ("softmax", "log_softmax"):

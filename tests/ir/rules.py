@@ -47,7 +47,8 @@ def tangents(fn: Function, args: Sequence[Any], ts: Sequence[Any]) -> tuple[list
         for op in fn.body.ops[:-1]:
             xs, dxs = [value[v] for v in op.operands], [tangent[v] for v in op.operands]
             ys = as_tuple(op.kind.eager(op.attrs, *xs))
-            dys = as_tuple(op.kind.jvp(RAW, op.attrs, ys, xs, dxs)) if any(t is not None for t in dxs) else (None,)
+            moves = any(t is not None for t in dxs)
+            dys = as_tuple(op.kind.jvp(RAW, op.attrs, ys, xs, dxs)) if moves else (None,) * len(ys)
             value.update(zip(op.results, ys, strict=True))
             tangent.update(zip(op.results, dys, strict=True))
     return [value[r] for r in fn.results], [tangent[r] for r in fn.results]

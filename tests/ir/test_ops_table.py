@@ -34,11 +34,20 @@ CASES = [
 RNG = np.random.default_rng(1)
 # Differences of these are not their derivative: casts to f32 round, jumps have none.
 NOT_SMOOTH = {"floordiv", "sign"}
+SYMMETRIC = {"cholesky", "eigh"}
 
 
 def direction(x: Any) -> Any:
     """A random tangent, None for what carries none."""
     return RNG.uniform(-1, 1, np.shape(x)) if is_real(x) else None
+
+
+def directions(op: OpDef, xs: list[Any]) -> list[Any]:
+    """A direction for each operand; ops of symmetric matrices are defined along those only."""
+    ts = [direction(x) for x in xs]
+    if op.name in SYMMETRIC and ts[0] is not None:
+        ts[0] = ts[0] + np.swapaxes(ts[0], -1, -2)
+    return ts
 
 
 def dot(a: Any, c: Any) -> float:
@@ -101,7 +110,7 @@ def test_expansion_means_the_same(op: OpDef, attrs: dict[str, Any], xs: list[Any
 
 @pytest.mark.parametrize(("op", "attrs", "xs"), SMOOTH)
 def test_forward_rule_agrees_with_differences(op: OpDef, attrs: dict[str, Any], xs: list[Any]) -> None:
-    ts = [direction(x) for x in xs]
+    ts = directions(op, xs)
     ys = results(op, attrs, xs)
     with Quiet():
         dys = op.jvp(RAW, attrs, ys, xs, ts)
@@ -135,7 +144,7 @@ def test_rules_are_differentiable_themselves(op: OpDef, attrs: dict[str, Any], x
     if not fn.results:
         return
     args = [*xs, *(direction(y) for y in results(op, attrs, xs))]
-    ts = [direction(x) for x in args]
+    ts = directions(op, args)
     outs, dys = tangents(fn, args, ts)
     want = difference(lambda v: run(fn, v), args, ts)
     for y, dy, w in zip(outs, dys, want, strict=True):
