@@ -49,7 +49,10 @@ class Trace(HandleTable):
       captures: tensors from outside by id, with their parameters.
       created: weak references to the variables that the traced Python made, each with the line that made it.
       sizes: what symbols have been replaced by. hints: sizes of the call at hand, by symbol.
+      marks: attributes that the trace's loops get.
     """
+
+    marks: Mapping[str, Any] = {}
 
     def __init__(
         self,
