@@ -68,6 +68,7 @@ class For(RegionOp):
 
     name = "for"
     summary = "Counted loop with loop-carried values."
+    attrs = ("slots", "bytes", "segment")
     differentiable = False
 
     def infer(self, attrs: Attrs, types: Types, regions: Sequence[Block] = ()) -> tuple[TensorType, ...]:
@@ -99,6 +100,7 @@ class While(RegionOp):
 
     name = "while"
     summary = "Loop that runs as long as its condition holds."
+    attrs = ("slots", "bytes", "segment")
     differentiable = False
 
     def infer(self, attrs: Attrs, types: Types, regions: Sequence[Block] = ()) -> tuple[TensorType, ...]:

@@ -12,14 +12,44 @@ from collections.abc import Iterator, Sequence
 from .activity import is_loop
 from .control import FOR, IF, has_effect
 from .graph import Block, Function, Op, Value
+from .rewrite import free_values
 
 
 def dce(fn: Function) -> Function:
     """A copy of the function without dead ops. A loop that nobody uses is dead even if it would never end."""
-    return Function(fn.name, _Copy(_Live(fn.body)).block(fn.body, range(len(fn.results))))
+    return Function(fn.name, Copy(Live(fn.body)).block(fn.body, range(len(fn.results))))
 
 
-class _Live:
+def live_carried(body: Block, first: int, n: int, wanted: Sequence[Value]) -> list[int]:
+    """Of the first n values that a loop carries, the numbers of those that `wanted`, values of its body, depend on.
+
+    `first` is how many parameters come before the carried values.
+    """
+    given = body.terminator.operands
+    found: list[int] = []
+    while True:
+        live = Live(_giving(body, [*wanted, *(given[i] for i in found)]))
+        now = [i for i in range(n) if body.params[first + i] in live]
+        if now == found:
+            return found
+        found = now
+
+
+def sliced(body: Block, first: int, numbers: Sequence[int]) -> Block:
+    """A copy of a loop's body with the carried values of these numbers only, which depend on no others."""
+    view = _giving(body, [body.terminator.operands[i] for i in numbers])
+    copy = Copy(Live(view))
+    copy.mapping = {v: v for v in free_values(body)}
+    params = [*body.params[:first], *(body.params[first + i] for i in numbers)]
+    return copy.block(view, range(len(numbers)), params)
+
+
+def _giving(body: Block, values: Sequence[Value]) -> Block:
+    """A block's ops, to be read, that end in other values."""
+    return Block((), [*body.ops[:-1], Op(body.terminator.kind, values)])
+
+
+class Live:
     """What is live. `carries(op)` says which carried values or results of a region op stay, by number."""
 
     def __init__(self, body: Block) -> None:
@@ -40,6 +70,9 @@ class _Live:
     def carries(self, op: Op) -> Sequence[int]:
         """Numbers of the carried values (of a loop) or results (of any other op) that stay."""
         return sorted(self._carried.get(id(op), ())) if _is_split(op) else range(len(op.results))
+
+    def __contains__(self, v: Value) -> bool:
+        return v in self._values
 
     def _keep(self, op: Op) -> None:
         if id(op) in self.ops or op.kind.terminator:
@@ -95,10 +128,10 @@ def _places(op: Op) -> Iterator[tuple[int, Value]]:
             yield from enumerate(r.params[1:] if op.kind is FOR else r.params)
 
 
-class _Copy:
+class Copy:
     """Copies what is live."""
 
-    def __init__(self, live: _Live) -> None:
+    def __init__(self, live: Live) -> None:
         self.live = live
         self.mapping: dict[Value, Value] = {}
 

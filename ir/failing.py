@@ -11,7 +11,7 @@ from .elementwise import IntegerArithmetic
 from .graph import Function, Op, Value
 
 _INDEXED = {"slice": 1, "update": 2, "add_at": 2}  # how many operands there are when all starts are known
-_ALWAYS = frozenset({"gather", "scatter_add", "scatter_update", "pop"})
+_ALWAYS = frozenset({"gather", "scatter_add", "scatter_update", "pop", "lu_solve", "same_size"})
 
 
 def may_fail(op: Op) -> bool:

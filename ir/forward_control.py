@@ -83,7 +83,7 @@ class ForwardRegions:
         self, b: ReverseBuilder, op: Op, operands: Sequence[Value], regions: Sequence[Block], active: Sequence[Value]
     ) -> None:
         b.loc = op.loc
-        results = b.emit(op.kind, operands, {}, regions)
+        results = b.emit(op.kind, operands, dict(op.attrs), regions)
         for old, new in zip(op.results, results, strict=False):
             new.name = old.name
             self.mapping[old] = new

@@ -247,8 +247,12 @@ class Parser(Reader):
         known = next((b.type for b in bounds if isinstance(b, Value)), declared or TensorType(int32))
         operands = [b if isinstance(b, Value) else self._bound_constant(b, known, block, loc, index) for b in bounds]
         names, initial, types = self._iter(scope)
+        attrs = self._kept(FOR)
         region = self.region([(index, declared or known), *zip(names, types, strict=True)], scope)
-        return Op(FOR, [*operands, *initial], {}, [region], types)
+        return Op(FOR, [*operands, *initial], attrs, [region], types)
+
+    def _kept(self, kind: OpDef) -> Attrs:
+        return self.attrs(kind) if self.accept("checkpoint") else {}
 
     def _bound(self, scope: Scope) -> Value | int:
         if self.token.kind == "value":
@@ -270,9 +274,10 @@ class Parser(Reader):
     def _while(self, scope: Scope) -> Op:
         names, initial, types = self._iter(scope)
         params = list(zip(names, types, strict=True))
+        attrs = self._kept(WHILE)
         condition = self.region(params, scope)
         self.expect("do")
-        return Op(WHILE, initial, {}, [condition, self.region(params, scope)], types)
+        return Op(WHILE, initial, attrs, [condition, self.region(params, scope)], types)
 
     def _if(self, scope: Scope) -> Op:
         condition = self.use(scope)

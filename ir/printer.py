@@ -7,10 +7,11 @@
     plain    = word [ value { "," value } ] [ attrs ] { "do" "(" [ params ] ")" block } [ ":" types ] ;
     constant = "constant" literal ":" type ;
     call     = "call" func-name "(" [ values ] ")" [ attrs ] [ ":" types ] ;
-    for      = "for" value [ ":" type ] "in" bound ".." bound [ "step" bound ] [ iter ] block ;
-    while    = "while" [ iter ] block "do" block ;
+    for      = "for" value [ ":" type ] "in" bound ".." bound [ "step" bound ] [ iter ] [ kept ] block ;
+    while    = "while" [ iter ] [ kept ] block "do" block ;
     if       = "if" value [ "->" types ] block "else" block ;
     iter     = "iter" "(" value "=" value { "," value "=" value } ")" "->" types ;
+    kept     = "checkpoint" attrs ;
     bound    = value | [ "-" ] digits ;
     attrs    = "{" word "=" literal { "," word "=" literal } "}" ;         literal: see literals.py
     types    = type | "(" [ type { "," type } ] ")" ;
@@ -183,6 +184,9 @@ class FunctionPrinter:
         pairs = ", ".join(f"{self.define(p)} = {self.use(x)}" for p, x in zip(params, initial, strict=True))
         return f" iter({pairs}) -> {_types([x.type for x in initial])}"
 
+    def _kept(self, op: Op) -> str:
+        return f" checkpoint{self._attrs(op, op.attrs)}" if op.attrs else ""
+
     def _regions(self, op: Op, depth: int, head: str, between: str = "") -> None:
         self.lines.append(head + " {")
         for i, r in enumerate(op.regions):
@@ -200,11 +204,11 @@ class FunctionPrinter:
         name += f" : {index.type}" if literal and str(index.type) != "i32" else ""
         stride = "" if step == "1" else f" step {step}"
         iter_ = self._iter(params, op.operands[3:])
-        self._regions(op, depth, f"{left}for {name} in {lower}..{upper}{stride}{iter_}")
+        self._regions(op, depth, f"{left}for {name} in {lower}..{upper}{stride}{iter_}{self._kept(op)}")
 
     def _while(self, op: Op, depth: int) -> None:
         condition, body = op.regions
-        head = f"{self._left(op, depth)}while{self._iter(condition.params, op.operands)}"
+        head = f"{self._left(op, depth)}while{self._iter(condition.params, op.operands)}{self._kept(op)}"
         self._names.update({b: self._names[c] for c, b in zip(condition.params, body.params, strict=True)})
         self._regions(op, depth, head, "do")
 
@@ -216,7 +220,7 @@ class FunctionPrinter:
 def _well_formed(op: Op) -> bool:
     """Whether operands and regions have the numbers that the op's own text form shows."""
     n, params = len(op.operands), [len(r.params) for r in op.regions]
-    if op.attrs:
+    if not set(op.attrs) <= set(op.kind.attrs):
         return False
     if op.kind.name == "for":
         return n >= 3 and params == [n - 2] and len(op.results) == n - 3
@@ -253,7 +257,7 @@ def _is_bound(op: Op, loop: Op) -> bool:
 
 _COLOURS = re.compile(
     r"""(?P<comment>\#[^\n]*)|(?P<string>b?"(?:[^"\\\n]|\\.)*")|(?P<func>@[\w.$]+)|(?P<value>%\w+(?:\.\w+)*)
-      | (?P<keyword>\b(?:func|for|while|if|else|do|iter|in|step|return|yield|call)\b)
+      | (?P<keyword>\b(?:func|for|while|if|else|do|iter|in|step|checkpoint|return|yield|call)\b)
       | (?P<type>\b(?:bf16|[fc]\d+|[iu]\d+|bool|string)\b(?:\[[^\]\n]*\])?)
       | (?P<number>(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?\b)
     """,

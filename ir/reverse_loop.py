@@ -38,21 +38,45 @@ from .types import TensorType
 
 def reverse_loop(cotangents: Cotangents, op: Op, cts: Sequence[Expr | None]) -> None:
     """Writes the reverse of a `for` or `while`; see `reverse_control.reverse_region`."""
-    _Loop(cotangents, op, cts).run()
+    if op.attrs:
+        from .reverse_checkpoint import reverse_checkpointed
+
+        if reverse_checkpointed(cotangents, op, cts):
+            return
+    Loop(cotangents, op, cts).run()
 
 
-class _Loop:
-    def __init__(self, outer: Cotangents, op: Op, cts: Sequence[Expr | None]) -> None:
+def parts(
+    outer: Cotangents, op: Op, cts: Sequence[Expr | None]
+) -> tuple[list[tuple[Carried, Expr | None]], list[Value]]:
+    """What a loop's reverse carries: carried values that get a cotangent (with the result's), and outer values."""
+    live = contributing(op, cts, outer.varied)
+    active = [
+        (c, ct)
+        for c, ct in zip(carried(op), cts, strict=True)
+        if c.param in outer.varied and (c.param in live or ct is not None)
+    ]
+    return active, captured(op, outer, live)
+
+
+class Loop:
+    """The reverse of one loop while it is made.
+
+    Attributes:
+      size: what the leading dimension of stored values is, when it is an array; at least the number of trips.
+      saved: the values of the body that are stored.
+    """
+
+    def __init__(
+        self, outer: Cotangents, op: Op, cts: Sequence[Expr | None], size: DimLike | None = None
+    ) -> None:
         self.outer, self.op = outer, op
-        live = contributing(op, cts, outer.varied)
-        self.active: list[tuple[Carried, Expr | None]] = [
-            (c, ct)
-            for c, ct in zip(carried(op), cts, strict=True)
-            if c.param in outer.varied and (c.param in live or ct is not None)
-        ]
-        self.captured = captured(op, outer, live)
-        self.trips = normalise(outer.home, op) if op.kind is FOR else _counted(outer.home, op)
-        self.size: DimLike | None = None if op.kind is not FOR or outer.stacks else trip_size(self.trips)
+        self.active, self.captured = parts(outer, op, cts)
+        self.trips = normalise(outer.home, op) if op.kind is FOR else counted(outer.home, op)
+        self.size = size
+        if size is None and op.kind is FOR and not outer.stacks:
+            self.size = trip_size(self.trips)
+        self.saved: list[Value] = []
         self.block = Block()
         self.index = self.block.add_param(TensorType(self.trips.type.dtype))
         self.starts: list[Value] = []
@@ -105,6 +129,7 @@ class _Loop:
             region.known[region.body.params[0]] = self.index
         inner = region.threads()
         chosen = region.residuals(cheap)
+        self.saved = chosen.saved
         front = IRBuilder(Block(), self.op.loc)
         replaced: dict[Value, Value] = {}
         made: list[Thread] = []
@@ -190,7 +215,7 @@ class _Loop:
         return self.block.add_param(stack.type)
 
 
-def _counted(home: Block, op: Op) -> Value:
+def counted(home: Block, op: Op) -> Value:
     """Adds a counter of trips to a `while`; gives the count."""
 
     def zero(b: IRBuilder) -> Value:

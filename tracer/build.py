@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.dims import DimLike, symbol
-from ..ir.graph import Value
+from ..ir.graph import Attrs, Value
 from ..ir.types import TensorType
 from ..runtime.array import is_array
 from ..runtime.context import context, tracing
@@ -48,12 +48,13 @@ def build(
     patterns: Sequence[Pattern],
     may_create: bool,
     arrays: bool = False,
+    marks: Attrs | None = None,
 ) -> ConcreteFunction:
     """Traces a function.
 
     Args:
       values: canonical arguments. leaves: their tensors (or specs). patterns: the shape to trace each with, None for a
-        size that is to become a symbol. arrays: whether ndarrays follow NumPy's rules from the start.
+        size that is to become a symbol. marks: attributes of the loops. arrays: whether ndarrays follow NumPy's rules from the start.
 
     Raises:
       ArraysNeeded: the function does something for which arrays have rules of their own, and `arrays` is False.
@@ -61,6 +62,7 @@ def build(
     names = unique([n for p, v in zip(signature.names, values, strict=True) for n in leaf_names(v, p)])
     types, hints = argument_types(leaves, patterns)
     trace = Trace(name, types, names, hints, _outer(), may_create)
+    trace.marks = marks or {}
     trace.undecided = not arrays and any(map(is_array, leaves))
     try:
         handles = [placeholder(p, trace, arrays and is_array(x)) for p, x in zip(trace.arguments, leaves, strict=True)]

@@ -233,6 +233,8 @@ def emit_region_op(trace: Trace, op: Op, n_outputs: int) -> list[Tensor]:
     Args:
       n_outputs: how many results may carry gradients.
     """
+    if op.kind is not IF:
+        op.attrs.update(trace.marks)
     op.kind.infer(op.attrs, [v.type for v in op.operands], op.regions)
     xs = tensors_of(trace, free_values(op)) if context.recorders else []
     if not any(x.dtype.is_differentiable and is_tracked(x) for x in xs):

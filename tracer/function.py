@@ -21,6 +21,7 @@ from ..runtime.location import user_location
 from . import scopes
 from .arguments import ARRAY, is_tensor_item, key_of, skeleton, without_arrays
 from .build import Pattern, build
+from .checkpointing import marks
 from .concrete import ConcreteFunction
 from .control import entry
 from .entry import EntryChain
@@ -53,6 +54,7 @@ class Function(NativeCallable):
         name: str | None = None,
         skip: int = 0,
         autograph: bool = True,
+        checkpoint: int | str | None = None,
     ) -> None:
         if not callable(python_function):
             raise TypeError(f"pb.function takes a callable, found {python_function!r}")
@@ -63,7 +65,9 @@ class Function(NativeCallable):
             "input_signature": input_signature,
             "reduce_retracing": reduce_retracing,
             "autograph": autograph,
+            "checkpoint": checkpoint,
         }
+        self._marks = marks(checkpoint)
         self._signature = Signature(python_function, self._ir_name, skip)
         # the declared types of a method leave `self` out: they belong to the functions of its instances
         self._unbound = input_signature is not None and not skip and self._signature.names[:1] == ["self"]
@@ -158,7 +162,7 @@ class Function(NativeCallable):
 
         def trace(as_arrays: bool) -> ConcreteFunction:
             may = self._may_create
-            return build(self._traced, self._ir_name, self._signature, values, leaves, patterns, may, as_arrays)
+            return build(self._traced, self._ir_name, self._signature, values, leaves, patterns, may, as_arrays, self._marks)
 
         if not arrays:
             return trace(False)
@@ -363,6 +367,7 @@ def function(
     experimental_relax_shapes: bool | None = None,
     experimental_compile: bool | None = None,
     experimental_follow_type_hints: bool | None = None,
+    checkpoint: int | str | None = None,
 ) -> Any:
     """Compiles a function: `@pb.function`, `@pb.function(...)` or `pb.function(f)`.
 
@@ -375,16 +380,19 @@ def function(
       input_signature: a `TensorSpec` (or structure of them) for each argument; the function is then traced once.
       reduce_retracing: after the second shape of an argument, its varying sizes become symbols.
       autograph: whether control flow on tensors (`if`, `while`, `for`, `and` ...) is compiled, or left to Python.
+      checkpoint: for the gradient of long loops, so many states are kept, or so much memory is used ("256MB"), and
+        what lies between is computed again, by a schedule that does so the least often. None stores everything.
       jit_compile, experimental_*: accepted for TensorFlow's sake; everything here is compiled.
 
     Raises:
       TypeError: for something that cannot be called, or an input_signature that does not fit the parameters.
+      ValueError: for a checkpoint that is no number of slots and no amount of memory.
     """
     reduce = bool(reduce_retracing or experimental_relax_shapes)
 
     def decorate(f: Callable[..., Any]) -> Function:
         python = f.python_function if isinstance(f, Function) else unbound(f)
-        return Function(python, input_signature, reduce, autograph=bool(autograph))
+        return Function(python, input_signature, reduce, autograph=bool(autograph), checkpoint=checkpoint)
 
     return decorate if func is None else decorate(func)
 

@@ -51,7 +51,10 @@ class Trace(HandleTable):
       created: weak references to the variables that the traced Python made, each with the line that made it.
       loops: what became of the loops over Python's numbers. failures, reasons: how often, and why, one could not be a
         loop of the IR, by line. sizes: what symbols have been replaced by. hints: sizes of the call at hand, by symbol.
+      marks: attributes that the trace's loops get.
     """
+
+    marks: Mapping[str, Any] = {}
 
     def __init__(
         self,
