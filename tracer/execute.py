@@ -85,18 +85,19 @@ def sizes_of(fn: Function, arrays: Sequence[Array]) -> Sizes:
     return tuple(sorted((k, v) for k, v in sizes.items() if isinstance(v, int)))
 
 
-def executable(fn: Function, sizes: Sizes, donate: Mapping[int, int]) -> Executable:
+def executable(fn: Function, sizes: Sizes, donate: Mapping[int, int], check_bounds: bool = True) -> Executable:
     """The function compiled for the sizes.
 
     Args:
       donate: result number -> parameter number whose buffer the result may overwrite.
+      check_bounds: whether indices are tested at run time.
     """
     from ..codegen.compile import compile_function
     from ..codegen.errors import Unsupported
 
     ready = optimised(fn, sizes)
     try:
-        return Compiled(compile_function(ready, donate=donate))
+        return Compiled(compile_function(ready, donate=donate, check_bounds=check_bounds))
     except Unsupported as e:
         return Interpreted(ready, str(e))
 
