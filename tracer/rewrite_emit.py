@@ -297,6 +297,20 @@ class Emitter(Mangler):
                 out = self._expression("ag__.join(ag__.chain(A) and ag__.give(B))", node, A=pair, B=out)
         return out
 
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> Any:
+        pieces: list[ast.expr] = []
+        for part in node.values:
+            if isinstance(part, ast.FormattedValue):
+                spec = ast.Constant("") if part.format_spec is None else self.visit(part.format_spec)
+                call = f"ag__.piece(A, {part.conversion}, B)"
+                pieces.append(self._expression(call, part, A=self.visit(part.value), B=spec))
+            else:
+                pieces.append(part)
+        made = self._expression("ag__.text()", node)
+        assert isinstance(made, ast.Call)
+        made.args = pieces
+        return made
+
     def visit_Call(self, node: ast.Call) -> Any:
         if isinstance(node.func, ast.Name) and node.func.id in FRAME_BOUND:
             return self.generic_visit(node)
