@@ -32,6 +32,12 @@ class TracedText(str):
         text.pieces = pieces
         return text
 
+    def __add__(self, other: str) -> str:
+        return TracedText((*self.pieces, *_parts(other))) if isinstance(other, str) else NotImplemented
+
+    def __radd__(self, other: str) -> str:
+        return TracedText((*_parts(other), *self.pieces)) if isinstance(other, str) else NotImplemented
+
 
 class _Mark:
     """Stands for a tensor while a structure is made into text."""
@@ -61,11 +67,16 @@ def text(*pieces: Any) -> str:
     """An f-string of these pieces."""
     if all(type(p) is str for p in pieces):
         return "".join(pieces)
-    flat = [q for p in pieces for q in (p.pieces if isinstance(p, TracedText) else (p,))]
-    return TracedText(tuple(flat))
+    return TracedText(tuple(q for p in pieces for q in _parts(p)))
 
 
-def traced_print(*args: Any, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: Any = False) -> None:
+def _parts(p: Any) -> tuple[Piece, ...]:
+    return p.pieces if isinstance(p, TracedText) else (p,)
+
+
+def traced_print(
+    *args: Any, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: Any = False
+) -> None:
     """Python's `print`. With tensors of the trace among its arguments it prints when the program runs.
 
     Raises:
