@@ -19,7 +19,7 @@ from ..runtime.ops_print import text_attrs
 from .control_branch import Merge, fill, make_if
 from .control_region import Frame, Region, current_trace, frames, pop, push
 from .control_test import condition, is_tensor
-from .control_text import shown
+from .control_text import ready, shown
 from .number import Number, kind_of, owners_of
 from .symbolic import SymbolicTensor
 
@@ -151,7 +151,7 @@ def join(*parts: Any) -> Any:
         return p.value
     if p.kind == "assert":
         head, message = f"assertion failed at {user_location()}", p.given[0]
-        tensors, attrs = text_attrs([] if message is None else [": ", *shown(message)])
+        tensors, attrs = text_attrs([] if message is None else [": ", *ready(shown(message))])
         apply(get("assert"), [test, *tensors], {"message": head, "summarize": 3, **attrs})
         return True
     if p.kind == "if":

@@ -75,6 +75,7 @@ class Emitter(Mangler):
     def __init__(self, owner: str | None) -> None:
         super().__init__(owner)
         self.count = 0
+        self.late: set[int] = set()  # f-strings that only `print` or `assert` gets to see
         self.shared: Names = frozenset()
         self.outer: Names = frozenset()
         self.private: Names = frozenset()
@@ -251,6 +252,7 @@ class Emitter(Mangler):
 
     def visit_Assert(self, node: ast.Assert) -> Any:
         test = self.visit(node.test)
+        self.late.add(id(node.msg))
         message = self.visit(node.msg) if node.msg is not None else ast.Constant(None)
         text = "ag__.join(ag__.assert_(AG_TEST) and ag__.give(AG_MSG))"
         node.test = self._expression(text, node.test, AG_TEST=test, AG_MSG=message)
@@ -306,7 +308,7 @@ class Emitter(Mangler):
                 pieces.append(self._expression(call, part, A=self.visit(part.value), B=spec))
             else:
                 pieces.append(part)
-        made = self._expression("ag__.text()", node)
+        made = self._expression("ag__.late()" if id(node) in self.late else "ag__.text()", node)
         assert isinstance(made, ast.Call)
         made.args = pieces
         return made
@@ -315,6 +317,8 @@ class Emitter(Mangler):
         if isinstance(node.func, ast.Name) and node.func.id in FRAME_BOUND:
             return self.generic_visit(node)
         how = "call(F)"
+        if isinstance(node.func, ast.Name) and node.func.id == "print":
+            self.late |= {id(a) for a in node.args}
         if isinstance(node.func, ast.Attribute) and node.func.attr in MUTATORS:
             path = chain(node.func.value)
             how = f"mutates(F, {path is not None and path[0] in self.private and len(path) == 1})"

@@ -51,13 +51,32 @@ def python_values(x: Any) -> Any:
     return x
 
 
+def numbers(x: Any) -> Any:
+    k = 0
+    while x > 1.0:
+        x, k = x / 2.0, k + 1
+        print("k is", end=" ")
+        print(f"{int(k):2d}")
+        if x < 2.0:
+            print("small")
+        else:
+            print("large")
+    for i in range(30):
+        if i % 10 == 3:
+            x = x * 0.5
+            print(i, float(i), i > 3, [i], f"{i:03d} {i / 4} {x}", x)
+    return x
+
+
 CASES = [
     (counting, ([1.0, 2.5], 3)),
-    (counting, (np.arange(10.0, dtype=np.float32), 1)),
+    (counting, ([float(k) for k in range(10)], 1)),
     (arrays, (np.arange(3.0),)),
     (early, (100.0,)),
     (early, (3.0,)),
     (python_values, (2.0,)),
+    (numbers, (30.0,)),
+    (numbers, (0.5,)),
 ]
 
 
