@@ -26,6 +26,7 @@ from .runtime.namespaces import (
 )
 from .runtime.public import *  # noqa: F403
 from .runtime.public import __all__ as _runtime_names
+from .tracer import scopes as _scopes
 from .tracer.scopes import (
     executing_eagerly,
     functions_run_eagerly,
@@ -59,6 +60,8 @@ if TYPE_CHECKING:
     )
 
 config.__dict__.update(
+    check_bounds=_scopes.check_bounds,
+    checks_bounds=_scopes.checks_bounds,
     run_functions_eagerly=run_functions_eagerly,
     functions_run_eagerly=functions_run_eagerly,
     experimental_run_functions_eagerly=run_functions_eagerly,

@@ -104,7 +104,7 @@ class KernelWriter:
         return KernelCode(NAME, text, list(self.pointers), list(self.numbers), self.checks, self.schedule, late)
 
     def _early_checks(self) -> None:
-        """Looks at the indices that are the same at every point, and leaves before anything is written if one is bad."""
+        """Looks at indices that are the same at every point, and leaves before anything is written if one is bad."""
         for root in self.schedule.roots:
             for a in access.dynamics(root.out):
                 if not a.value.type.shape:

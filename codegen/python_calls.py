@@ -1,10 +1,10 @@
 """What compiled code asks of Python while it runs: whether Ctrl-C was pressed, and to print or to fail.
 
 Three functions in machine code, made once for the process at the first need. `pb_poll` lets Python run the handlers of
-signals, and other threads have a turn at the GIL where it is held; loops call it now and then (`polls`). `pb_tell` calls
-a Python object, a `Teller`, that runs an effect. Both may be called with or without the GIL. When Python raised, its exception stays set in the thread and they give a nonzero
-number; compiled code then leaves with the status `RAISED`, and whoever called it hands the exception on: the native
-entry does, and `call_guarded` is for callers through ctypes.
+signals, and gives other threads a turn at the GIL where it is held; loops call it now and then (`polls`). `pb_tell`
+calls a Python object, a `Teller`, that runs an effect. Both may be called with or without the GIL. When Python raised,
+its exception stays set in the thread and they give a nonzero number; compiled code then leaves with the status
+`RAISED`, and whoever called it hands the exception on: the native entry does, and `guarded` is for calls by ctypes.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ define internal i64 @pb_now(i64 %last) {{
 }}
 """
 _API = (
-    "PyThread_get_thread_ident", "PyGILState_Check", "PyGILState_Ensure", "PyGILState_Release", "PyErr_CheckSignals", "PyLong_FromVoidPtr",
-    "PyObject_CallOneArg", "Py_DecRef", "PyEval_SaveThread", "PyEval_RestoreThread",
+    "PyThread_get_thread_ident", "PyGILState_Check", "PyGILState_Ensure", "PyGILState_Release", "PyErr_CheckSignals",
+    "PyLong_FromVoidPtr", "PyObject_CallOneArg", "Py_DecRef", "PyEval_SaveThread", "PyEval_RestoreThread",
 )  # fmt: skip
 
 _main_thread = ctypes.c_uint64(0)

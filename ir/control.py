@@ -18,7 +18,7 @@ from .dims import Dim, DimLike, substitute
 from .errors import FailedAssertion, InvalidArgumentError, ShapeMismatch, TypeMismatch
 from .graph import Attrs, Block, Function, Op
 from .opdef import NoGradient, OpDef, register
-from .print_text import array_text
+from .print_text import STYLES, array_text, joined_text
 from .types import TensorType
 
 Run = Callable[[Block, Sequence[Any]], list[Any]]
@@ -221,52 +221,65 @@ class Effect(OpDef):
         return ()
 
 
+def _check_text(name: str, attrs: Attrs, operands: int) -> None:
+    segments, styles = attrs.get("segments", ()), attrs.get("styles")
+    if len(segments) != operands + 1 or not all(isinstance(s, str) for s in segments):
+        raise TypeMismatch(f"{name}: {operands} operands need {operands + 1} strings 'segments', found {segments}")
+    if styles is not None and (
+        len(styles) != operands or not all(s in STYLES or str(s).startswith("format ") for s in styles)
+    ):
+        raise TypeMismatch(f"{name}: {operands} operands need as many 'styles' of {STYLES}, found {styles}")
+
+
 class Print(Effect):
     """Writes `segments[0] operand[0] segments[1] ...` to `stream` ("stdout" or "stderr").
 
-    `summarize` is how many elements at either end of a dimension are shown; -1 shows all.
+    `summarize` is how many elements at either end of a dimension are shown; -1 shows all. `styles` says per operand how
+    it looks (`print_text.STYLES`), by default as `tf.print` shows it.
     """
 
     name = "print"
     summary = "Write text and operands to a stream."
-    attrs = ("segments", "stream", "summarize")
+    attrs = ("segments", "stream", "summarize", "styles")
 
     def infer(self, attrs: Attrs, types: Types, regions: Sequence[Block] = ()) -> tuple[TensorType, ...]:
         """No results. There is one segment more than operands."""
-        segments = attrs.get("segments", ())
-        if len(segments) != len(types) + 1 or not all(isinstance(s, str) for s in segments):
-            wanted = f"{len(types)} operands need {len(types) + 1} strings 'segments'"
-            raise TypeMismatch(f"print: {wanted}, found {segments}")
+        _check_text(self.name, attrs, len(types))
         if attrs.get("stream", "stdout") not in ("stdout", "stderr"):
             raise TypeMismatch(f"print: stream must be 'stdout' or 'stderr', found {attrs['stream']!r}")
         return ()
 
     def eager(self, attrs: Attrs, *xs: Any) -> Any:
         """Writes the text."""
-        segments, limit = attrs["segments"], attrs.get("summarize", 3)
-        parts = [segments[0]]
-        for x, text in zip(xs, segments[1:], strict=True):
-            parts += [array_text(np.asarray(x), limit), text]
-        getattr(sys, attrs.get("stream", "stdout")).write("".join(parts))
+        stream = getattr(sys, attrs.get("stream", "stdout"))
+        stream.write(joined_text(attrs, xs))
+        stream.flush()
         return ()
 
 
 class Assert(Effect):
-    """Raises FailedAssertion with `message` and the further operands when its first operand is false."""
+    """Raises FailedAssertion with `message` and the further operands when its first operand is false.
+
+    Where there are `segments`, the further operands stand between them, behind the message, as in `print`.
+    """
 
     name = "assert"
     summary = "Stop with an error unless a bool scalar is true."
-    attrs = ("message", "summarize")
+    attrs = ("message", "summarize", "segments", "styles")
 
     def infer(self, attrs: Attrs, types: Types, regions: Sequence[Block] = ()) -> tuple[TensorType, ...]:
         """No results. The first operand is a bool scalar."""
         if not types or types[0].shape or not types[0].dtype.is_bool:
             raise TypeMismatch(f"assert: the condition must be a bool scalar, found {types[0] if types else 'nothing'}")
+        if "segments" in attrs:
+            _check_text(self.name, attrs, len(types) - 1)
         return ()
 
     def eager(self, attrs: Attrs, *xs: Any) -> Any:
         """Raises when the condition is false."""
         if not bool(xs[0]):
+            if "segments" in attrs:
+                raise FailedAssertion(attrs.get("message", "") + joined_text(attrs, xs[1:]))
             data = " ".join(array_text(np.asarray(x), attrs.get("summarize", 3)) for x in xs[1:])
             message = attrs.get("message", "") or "assertion failed"
             raise FailedAssertion(f"{message}: {data}" if data else message)

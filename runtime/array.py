@@ -24,6 +24,12 @@ class Array(ArrayHandles, NumpyMethods, Tensor):
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        return repr(self._numpy())
+
+    def __str__(self) -> str:
+        return str(self._numpy())
+
 
 class ArrayView(Array):
     """A view of an eager array."""

@@ -6,12 +6,13 @@ import builtins
 import logging
 import pprint
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..ir.opdef import get
-from ..ir.print_text import array_text
+from ..ir.print_text import value_text
 from . import nest
 from .convert import as_tensor, is_tensor
 from .dispatch import apply
@@ -20,6 +21,7 @@ from .errors import fail
 from .tensor import Tensor
 
 _MARK = "\ue000"
+Piece = str | tuple[Tensor, str]  # text, or a tensor and the style in which it is shown (`ir/print_text.py`)
 
 
 def print(*inputs: Any, **kwargs: Any) -> None:
@@ -37,19 +39,51 @@ def print(*inputs: Any, **kwargs: Any) -> None:
     kwargs.pop("name", None)
     if kwargs:
         fail(ValueError, f"Unrecognized keyword arguments for pb.print: {sorted(kwargs)}")
-    tensors: list[Tensor] = []
-    template = sep.join(_template(x, tensors) for x in inputs) + end
-    segments = template.split(_MARK)
+    pieces: list[Piece] = []
+    for i, x in enumerate(inputs):
+        pieces += [sep if i else "", *_pieces(x)]
+    pieces.append(end)
     if tracing():
         if stream not in (sys.stderr, sys.stdout):
             fail(ValueError, "pb.print inside a compiled function writes to sys.stderr or sys.stdout only")
-        name = "stdout" if stream is sys.stdout else "stderr"
-        apply(get("print"), tensors, {"segments": tuple(segments), "stream": name, "summarize": int(summarize or 3)})
+        print_pieces(pieces, "stdout" if stream is sys.stdout else "stderr", 3 if summarize is None else summarize)
         return
-    parts = [segments[0]]
-    for t, text in zip(tensors, segments[1:], strict=True):
-        parts += [array_text(t._data, 3 if summarize is None else summarize), text]
-    _write("".join(parts), stream)
+    limit = 3 if summarize is None else summarize
+    _write("".join(p if isinstance(p, str) else value_text(p[0]._data, p[1], limit) for p in pieces), stream)
+
+
+def print_pieces(pieces: Sequence[Piece], stream: str, summarize: int) -> None:
+    """Records that the pieces are printed when the program runs; `stream` is "stdout" or "stderr"."""
+    tensors, attrs = text_attrs(pieces)
+    apply(get("print"), tensors, {**attrs, "stream": stream, "summarize": int(summarize)})
+
+
+def text_attrs(pieces: Sequence[Piece]) -> tuple[list[Tensor], dict[str, Any]]:
+    """The tensors among the pieces, and the attributes `segments` and `styles` of an op that makes text of them."""
+    tensors: list[Tensor] = []
+    segments, styles = [""], []
+    for p in pieces:
+        if isinstance(p, str):
+            segments[-1] += p
+        else:
+            tensors.append(p[0])
+            styles.append(p[1])
+            segments.append("")
+    attrs: dict[str, Any] = {"segments": tuple(segments)}
+    return tensors, attrs | ({"styles": tuple(styles)} if any(styles) else {})
+
+
+def _pieces(x: Any) -> list[Piece]:
+    """The text of one argument, with the tensors in it."""
+    made = getattr(x, "pieces", None)
+    if made is not None and isinstance(x, str):  # an f-string that shows tensors of a trace
+        return list(made)
+    tensors: list[Tensor] = []
+    texts = _template(x, tensors).split(_MARK)
+    out: list[Piece] = [texts[0]]
+    for t, text in zip(tensors, texts[1:], strict=True):
+        out += [(t, ""), text]
+    return out
 
 
 def _template(x: Any, tensors: list[Tensor]) -> str:

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..ir.print_text import numpy_text
 
 if TYPE_CHECKING:
     from .tensor import Tensor
     from .variable import Variable
-
-# NumPy >= 2.2 adds the shape to the repr of an array that it shortens.
-_SHAPE = re.compile(r",\s+shape=\([0-9, ]*\)(?=, dtype=|\)$)")
-
-
-def numpy_text(data: Any, is_repr: bool = False) -> str:
-    """An array as TensorFlow shows it; a text of several lines starts on a new one."""
-    if data.ndim == 0:
-        item = data[()]
-        if not is_repr:
-            return str(item)
-        return repr(item) if isinstance(item, (str, bytes)) else repr(item.item())
-    text = _SHAPE.sub("", repr(data)) if is_repr else str(data)
-    return "\n" + text if "\n" in text else text
-
 
 def tensor_repr(t: Tensor) -> str:
     """`<tf.Tensor: shape=(), dtype=float32, numpy=1.0>`."""

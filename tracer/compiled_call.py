@@ -35,12 +35,20 @@ class CompiledOp(OpDef):
     Attributes:
       fn: the function; its sizes may be symbols. donate: result number -> parameter whose buffer may be overwritten.
       n_outputs: how many results can be differentiated (those behind are new values of variables).
+      check_bounds: whether the code, and that of derivatives, tests indices.
     """
 
     summary = "Call of a compiled function."
 
-    def __init__(self, fn: Function, donate: Mapping[int, int] | None = None, n_outputs: int | None = None) -> None:
+    def __init__(
+        self,
+        fn: Function,
+        donate: Mapping[int, int] | None = None,
+        n_outputs: int | None = None,
+        check_bounds: bool = True,
+    ) -> None:
         self.fn = fn
+        self.check_bounds = check_bounds
         self.name = fn.name
         self.n_outputs = len(fn.results) if n_outputs is None else n_outputs
         self.donate = dict(donate or {})
@@ -61,7 +69,7 @@ class CompiledOp(OpDef):
         with self._lock:
             found = self._executables.get(sizes)
             if found is None:
-                found = executable(self.fn, sizes, self.donate)
+                found = executable(self.fn, sizes, self.donate, self.check_bounds)
                 while len(self._executables) >= MAX_EXECUTABLES:
                     self._executables.pop(next(iter(self._executables)))
                 self._executables[sizes] = found
@@ -96,7 +104,7 @@ class CompiledOp(OpDef):
         with self._lock:
             pair = self._pairs.get(needs)
             if pair is None:
-                pair = self._pairs[needs] = Pair(self.fn, needs, self.n_outputs)
+                pair = self._pairs[needs] = Pair(self, needs)
         return pair
 
     def reverse(self, needs: Mask, given: Mask) -> Backward:
@@ -107,7 +115,8 @@ class CompiledOp(OpDef):
             found = self._reversed.get((needs, given))
             if found is None:
                 info = reverse_info(self.fn, numbers(needs), numbers(given))
-                found = self._reversed[needs, given] = Backward(CompiledOp(info.function), needs, info.connected)
+                op = CompiledOp(info.function, check_bounds=self.check_bounds)
+                found = self._reversed[needs, given] = Backward(op, needs, info.connected)
         return found
 
     def infer(self, attrs: Attrs, types: Sequence[TensorType], regions: Sequence[Block] = ()) -> tuple[TensorType, ...]:
@@ -164,16 +173,17 @@ class Pair(OpDef):
       n_results: how many of the forward part's results are the function's own.
     """
 
-    def __init__(self, fn: Function, needs: Mask, n_outputs: int) -> None:
+    def __init__(self, op: CompiledOp, needs: Mask) -> None:
         from ..ir.partition import split
 
+        fn, n_outputs, checked = op.fn, op.n_outputs, op.check_bounds
         outputs = [i for i, t in enumerate(fn.result_types[:n_outputs]) if t.dtype.is_differentiable]
         # A stack, what a loop of unknown length keeps, lives within one native call: such loops run again instead.
         parts = split(fn, numbers(needs), outputs, stacks=False)
         self.name = fn.name
         self.needs = needs
-        self.forward = CompiledOp(parts.forward)
-        self.backward = Backward(CompiledOp(parts.backward), needs, parts.connected)
+        self.forward = CompiledOp(parts.forward, check_bounds=checked)
+        self.backward = Backward(CompiledOp(parts.backward, check_bounds=checked), needs, parts.connected)
         self.n_results = len(fn.results)
         self.outputs = parts.outputs
         self.residuals = parts.residuals

@@ -26,6 +26,7 @@ from .control_loop import While
 from .control_region import current_trace, depth, frames, unwind
 from .control_roll import For
 from .control_state import NOT_RETURNED, UNDEFINED
+from .control_text import late, piece, text, traced_print
 from .harmless import check_call, check_change, check_rebound
 from .number import Number
 from .number_numpy import BUILTINS, to_bool, to_float, to_int
@@ -51,7 +52,7 @@ def here(local: Mapping[str, Any], module: Mapping[str, Any], names: Sequence[st
 
 def call(f: Any) -> Any:
     """What to call in place of `f`: the user's own functions rewritten, some builtins in a form that takes tensors."""
-    if trials.open:
+    if trials.open and f is not print:  # that one looks at what it prints
         check_call(f)
     kind = type(f)
     if kind is _Function:
@@ -192,10 +193,11 @@ _BUILTINS: dict[Any, Callable[..., Any]] = {
     int: _number("int", int, "int32", to_int),
     float: _number("float", float, "float32", to_float),
     bool: _number("bool", bool, "bool", to_bool),
+    print: traced_print,
 } | BUILTINS
 
 __all__ = [
     "NOT_RETURNED", "UNDEFINED", "For", "If", "While", "and_", "assert_", "call", "caught", "chain", "changes", "depth",
-    "entry", "give", "globals", "here", "iterable", "join", "keep", "kept", "locals", "mutates", "not_", "or_", "other",
-    "rebinds", "returned", "then", "unwind",
+    "entry", "give", "globals", "here", "iterable", "join", "keep", "kept", "late", "locals", "mutates", "not_", "or_",
+    "other", "piece", "rebinds", "returned", "text", "then", "unwind",
 ]  # fmt: skip

@@ -15,9 +15,11 @@ from ..runtime.arithmetic import logical_and, logical_not
 from ..runtime.convert import as_tensor
 from ..runtime.dispatch import apply
 from ..runtime.location import user_location
+from ..runtime.ops_print import text_attrs
 from .control_branch import Merge, fill, make_if
 from .control_region import Frame, Region, current_trace, frames, pop, push
 from .control_test import condition, is_tensor
+from .control_text import ready, shown
 from .number import Number, kind_of, owners_of
 from .symbolic import SymbolicTensor
 
@@ -148,11 +150,9 @@ def join(*parts: Any) -> Any:
     if isinstance(test, bool):
         return p.value
     if p.kind == "assert":
-        message = p.given[0]
-        plain = message is not None and not is_tensor(message)
-        text = f"assertion failed at {user_location()}" + (f": {message}" if plain else "")
-        data = [as_tensor(message)] if is_tensor(message) else []
-        apply(get("assert"), [test, *data], {"message": text, "summarize": 3})
+        head, message = f"assertion failed at {user_location()}", p.given[0]
+        tensors, attrs = text_attrs([] if message is None else [": ", *ready(shown(message))])
+        apply(get("assert"), [test, *tensors], {"message": head, "summarize": 3, **attrs})
         return True
     if p.kind == "if":
         return _merged(test, (p.regions[0], p.regions[1]), p.given[0], p.given[1], p.number)

@@ -85,11 +85,12 @@ def sizes_of(fn: Function, arrays: Sequence[Array]) -> Sizes:
     return tuple(sorted((k, v) for k, v in sizes.items() if isinstance(v, int)))
 
 
-def executable(fn: Function, sizes: Sizes, donate: Mapping[int, int]) -> Executable:
+def executable(fn: Function, sizes: Sizes, donate: Mapping[int, int], check_bounds: bool = True) -> Executable:
     """The function compiled for the sizes.
 
     Args:
       donate: result number -> parameter number whose buffer the result may overwrite.
+      check_bounds: whether indices are tested at run time.
     """
     from ..codegen.compile import compile_function
     from ..codegen.errors import Unsupported
@@ -98,7 +99,7 @@ def executable(fn: Function, sizes: Sizes, donate: Mapping[int, int]) -> Executa
         return Interpreted(static(fn, sizes), "a size is computed at run time, and an op has no form of fixed size")
     ready = optimised(fn, sizes)
     try:
-        return Compiled(compile_function(ready, donate=donate))
+        return Compiled(compile_function(ready, donate=donate, check_bounds=check_bounds))
     except Unsupported as e:
         return Interpreted(ready, str(e))
 

@@ -30,7 +30,7 @@ from .input_signature import InputSignature
 from .lookup import fits, usable
 from .methods import MethodTable, unbound
 from .numpy_mode import mentions_numpy, run_python, trace_arrays
-from .signature import Signature, name_of
+from .signature import Signature, copy_identity, name_of
 from .symbolic import SymbolicTensor
 
 MAX_KEYS = 4096  # remembered keys of traces with symbolic sizes
@@ -55,6 +55,7 @@ class Function(NativeCallable):
         skip: int = 0,
         autograph: bool = True,
         checkpoint: int | str | None = None,
+        check_bounds: bool | None = None,
     ) -> None:
         if not callable(python_function):
             raise TypeError(f"pb.function takes a callable, found {python_function!r}")
@@ -66,6 +67,7 @@ class Function(NativeCallable):
             "reduce_retracing": reduce_retracing,
             "autograph": autograph,
             "checkpoint": checkpoint,
+            "check_bounds": check_bounds,
         }
         self._marks = marks(checkpoint)
         self._signature = Signature(python_function, self._ir_name, skip)
@@ -74,6 +76,7 @@ class Function(NativeCallable):
         known = input_signature is not None and not self._unbound
         self._declared = InputSignature(input_signature, self._signature) if known else None
         self._reduce = reduce_retracing
+        self._check_bounds = check_bounds
         self._cache: dict[Key, ConcreteFunction] = {}
         self._general: dict[Key, list[ConcreteFunction]] = {}
         self._patterns: dict[Key, list[Pattern]] = {}
@@ -147,6 +150,7 @@ class Function(NativeCallable):
         line = user_location()
         concrete = self._build(values, leaves, patterns, ARRAY in key)
         self._may_create = False
+        concrete.full.check_bounds = scopes.checks_bounds() if self._check_bounds is None else self._check_bounds
         record = self._history.add(line, values, self._signature.names, generalised)
         concrete.line, concrete.reason = line, record.reason
         record.loops = concrete.loops
@@ -346,21 +350,13 @@ def _unpickle(python_function: Callable[..., Any], options: dict[str, Any]) -> F
     return Function(python_function, **options)
 
 
-def copy_identity(source: Any, target: Any) -> None:
-    """`__name__`, `__doc__`, `__module__`, `__qualname__`, `__wrapped__` of the Python function."""
-    for attribute in ("__name__", "__doc__", "__module__", "__qualname__"):
-        value = getattr(source, attribute, None)
-        if value is not None or attribute == "__doc__":
-            setattr(target, attribute, value)
-    target.__wrapped__ = source
-
-
 def function(
     func: Callable[..., Any] | None = None,
     input_signature: Any = None,
     autograph: bool = True,
     jit_compile: bool | None = None,
     reduce_retracing: bool = False,
+    check_bounds: bool | None = None,
     experimental_implements: str | None = None,
     experimental_autograph_options: Any = None,
     experimental_attributes: Any = None,
@@ -382,6 +378,8 @@ def function(
       autograph: whether control flow on tensors (`if`, `while`, `for`, `and` ...) is compiled, or left to Python.
       checkpoint: for the gradient of long loops, so many states are kept, or so much memory is used ("256MB"), and
         what lies between is computed again, by a schedule that does so the least often. None stores everything.
+      check_bounds: whether compiled code tests indices at run time (by default what `pb.config.check_bounds` says);
+        if not, an index out of range reads or destroys other memory.
       jit_compile, experimental_*: accepted for TensorFlow's sake; everything here is compiled.
 
     Raises:
@@ -392,7 +390,8 @@ def function(
 
     def decorate(f: Callable[..., Any]) -> Function:
         python = f.python_function if isinstance(f, Function) else unbound(f)
-        return Function(python, input_signature, reduce, autograph=bool(autograph), checkpoint=checkpoint)
+        options = {"autograph": bool(autograph), "checkpoint": checkpoint, "check_bounds": check_bounds}
+        return Function(python, input_signature, reduce, **options)
 
     return decorate if func is None else decorate(func)
 

@@ -95,20 +95,23 @@ def inspect_concrete(
         text, parts = print_function(optimised(fn, tuple((sizes or {}).items()))), None
     else:
         fn = static(fn, tuple((sizes or {}).items()))
-        text, parts = _code(fn, {} if grad is not None else concrete.plain.op.donate, stage)
+        op = concrete.plain.op
+        text, parts = _code(fn, {} if grad is not None else op.donate, stage, op.check_bounds)
     if not color:
         return text
     return highlight(text) if parts is None else highlight(text, parts)
 
 
-def _code(fn: Function, donate: Mapping[int, int], stage: str) -> tuple[str, re.Pattern[str] | None]:
+def _code(
+    fn: Function, donate: Mapping[int, int], stage: str, check_bounds: bool
+) -> tuple[str, re.Pattern[str] | None]:
     """What the code generator makes, and the pattern of its parts when it is not written like the IR."""
     if not fn.is_static:
         sizes = sorted({s for t in fn.param_types for d in t.shape if isinstance(d, Dim) for s in d.symbols})
         raise ValueError(
             f"the stage {stage!r} needs sizes as numbers, found {', '.join(sizes)}: give for example f32[100]"
         )
-    made: Any = executable(fn, (), donate)
+    made: Any = executable(fn, (), donate, check_bounds)
     if isinstance(made, Interpreted):
         why = f"# no machine code: {made.why}\n# the interpreter runs this function\n"
         return why + print_function(made.fn), None

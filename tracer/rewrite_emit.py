@@ -75,6 +75,7 @@ class Emitter(Mangler):
     def __init__(self, owner: str | None) -> None:
         super().__init__(owner)
         self.count = 0
+        self.late: set[int] = set()  # f-strings that only `print` or `assert` gets to see
         self.shared: Names = frozenset()
         self.outer: Names = frozenset()
         self.private: Names = frozenset()
@@ -251,6 +252,7 @@ class Emitter(Mangler):
 
     def visit_Assert(self, node: ast.Assert) -> Any:
         test = self.visit(node.test)
+        self.late.add(id(node.msg))
         message = self.visit(node.msg) if node.msg is not None else ast.Constant(None)
         text = "ag__.join(ag__.assert_(AG_TEST) and ag__.give(AG_MSG))"
         node.test = self._expression(text, node.test, AG_TEST=test, AG_MSG=message)
@@ -297,10 +299,26 @@ class Emitter(Mangler):
                 out = self._expression("ag__.join(ag__.chain(A) and ag__.give(B))", node, A=pair, B=out)
         return out
 
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> Any:
+        pieces: list[ast.expr] = []
+        for part in node.values:
+            if isinstance(part, ast.FormattedValue):
+                spec = ast.Constant("") if part.format_spec is None else self.visit(part.format_spec)
+                call = f"ag__.piece(A, {part.conversion}, B)"
+                pieces.append(self._expression(call, part, A=self.visit(part.value), B=spec))
+            else:
+                pieces.append(part)
+        made = self._expression("ag__.late()" if id(node) in self.late else "ag__.text()", node)
+        assert isinstance(made, ast.Call)
+        made.args = pieces
+        return made
+
     def visit_Call(self, node: ast.Call) -> Any:
         if isinstance(node.func, ast.Name) and node.func.id in FRAME_BOUND:
             return self.generic_visit(node)
         how = "call(F)"
+        if isinstance(node.func, ast.Name) and node.func.id == "print":
+            self.late |= {id(a) for a in node.args}
         if isinstance(node.func, ast.Attribute) and node.func.attr in MUTATORS:
             path = chain(node.func.value)
             how = f"mutates(F, {path is not None and path[0] in self.private and len(path) == 1})"

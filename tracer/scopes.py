@@ -24,6 +24,23 @@ def run_functions_eagerly(run_eagerly: bool) -> None:
             (slow_mode.enter if _Eager.on else slow_mode.leave)()
 
 
+class _Bounds:
+    """Whether compiled code tests indices, where a function does not say."""
+
+    checked = True
+
+
+def check_bounds(check: bool) -> None:
+    """With False, functions traced from now on do not test their indices at run time (but for those made with
+    `pb.function(check_bounds=True)`): an index out of range then reads or destroys other memory."""
+    _Bounds.checked = bool(check)
+
+
+def checks_bounds() -> bool:
+    """What `check_bounds` last said; True at first."""
+    return _Bounds.checked
+
+
 def functions_run_eagerly() -> bool:
     """Whether `run_functions_eagerly(True)` is in force."""
     return _Eager.on

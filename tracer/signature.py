@@ -103,3 +103,12 @@ def name_of(fn: Any) -> str:
         fn = fn.func
     name = getattr(fn, "__name__", None) or type(fn).__name__
     return "lambda" if name == "<lambda>" else str(name)
+
+
+def copy_identity(source: Any, target: Any) -> None:
+    """`__name__`, `__doc__`, `__module__`, `__qualname__`, `__wrapped__` of the Python function."""
+    for attribute in ("__name__", "__doc__", "__module__", "__qualname__"):
+        value = getattr(source, attribute, None)
+        if value is not None or attribute == "__doc__":
+            setattr(target, attribute, value)
+    target.__wrapped__ = source

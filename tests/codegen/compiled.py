@@ -67,9 +67,9 @@ def check_function(
     compare(exe.run(ins), want, tolerance, note)
     for p, x in enumerate(arrays):
         np.testing.assert_array_equal(ins[p], x, err_msg=f"parameter {p} was changed\n{note}")
-    if donate:
+    if exe.donate:
         outs = [np.empty(t.shape, t.dtype.np) for t in fn.result_types]
-        for r, p in donate.items():
+        for r, p in exe.donate.items():
             outs[r] = ins[p]
         compare(exe.run(ins, outs), want, tolerance, "donated: " + note)
     return exe
