@@ -245,9 +245,9 @@ class NumpyMethods:
         """Sorts in place."""
         self[...] = invoke(np.sort, self, axis)
 
-    def conj(self) -> Any:
+    def conj(self: Any) -> Any:
         """The complex conjugate."""
-        return compute(np.conjugate, self)
+        return compute(np.conjugate, self) if self.dtype.is_complex else _copied(self)
 
     conjugate = conj
 
@@ -255,11 +255,13 @@ class NumpyMethods:
         """A new array of the same value."""
         return _copied(self)
 
-    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: Any = True) -> Any:
+    def astype(
+        self: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: Any = True
+    ) -> Any:
         """The same numbers in another dtype."""
-        from .numpy_create import asarray
+        from .numpy_create import asarray, dtype_of
 
-        return _copied(self) if self.dtype == dtype else asarray(self, dtype)  # type: ignore[attr-defined]
+        return _copied(self) if self.dtype is dtype_of(dtype) else asarray(self, dtype)
 
 
 def _copied(x: Any) -> Any:

@@ -80,6 +80,10 @@ def nan_to_num(x: Any, copy: Any = True, nan: Any = 0.0, posinf: Any = None, neg
 def round_(a: Any, decimals: Any = 0) -> Tensor:
     """Rounded to a number of decimals, halves to the even one."""
     t, places = tensor(a), static_value(decimals, "The argument `decimals`")
+    if t.dtype.is_bool:
+        if places:
+            fail(TypeError, "np.round: bools have no decimals")
+        return cast(t, as_dtype("float16"))
     if not t.dtype.is_floating:
         if places >= 0:
             return t

@@ -101,7 +101,7 @@ def kind_of(x: Any) -> Kind:
 @lru_cache(4096)
 def loop_of(ufunc: np.ufunc, kinds: tuple[Kind, ...]) -> tuple[np.dtype[Any], ...]:
     """The dtypes of a ufunc's operands and results. Raises TypeError, as NumPy does, when there is no such loop."""
-    if all(k in _PYTHON for k in kinds):
+    if all(isinstance(k, type) for k in kinds):
         kinds = tuple(np.dtype(k) for k in kinds)
     return ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
 
@@ -109,9 +109,9 @@ def loop_of(ufunc: np.ufunc, kinds: tuple[Kind, ...]) -> tuple[np.dtype[Any], ..
 @lru_cache(4096)
 def joined(kinds: tuple[Kind, ...]) -> np.dtype[Any]:
     """`np.result_type` of kinds."""
-    if all(k in _PYTHON for k in kinds):
+    if all(isinstance(k, type) for k in kinds):
         return np.result_type(*kinds)
-    return np.result_type(*[k(0) if k in _PYTHON else k for k in kinds])
+    return np.result_type(*[k(0) if isinstance(k, type) else k for k in kinds])
 
 
 def tensor(x: Any, dtype: Any = None) -> Tensor:
