@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
-from . import numpy_create, numpy_linalg, numpy_more, numpy_reduce, numpy_shape, numpy_sort, numpy_ufuncs
+from . import (
+    numpy_calculus,
+    numpy_create,
+    numpy_join,
+    numpy_linalg,
+    numpy_more,
+    numpy_reduce,
+    numpy_shape,
+    numpy_solve,
+    numpy_sort,
+    numpy_ufuncs,
+)
 
-__all__ = ["numpy_create", "numpy_linalg", "numpy_more", "numpy_reduce", "numpy_shape", "numpy_sort", "numpy_ufuncs"]
+__all__ = [
+    "numpy_calculus", "numpy_create", "numpy_join", "numpy_linalg", "numpy_more", "numpy_reduce", "numpy_shape",
+    "numpy_solve", "numpy_sort", "numpy_ufuncs",
+]  # fmt: skip

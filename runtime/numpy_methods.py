@@ -77,7 +77,7 @@ def _comparison(name: str, ufunc: Any) -> Callable[..., Any]:
     return _operators(name, ufunc)[0]
 
 
-def _method(function: Any) -> Callable[..., Any]:
+def method_of(function: Any) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return invoke(function, self, *args, **kwargs)
 
@@ -89,7 +89,7 @@ def _method(function: Any) -> Callable[..., Any]:
 _POWERS = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal, 1: np.positive}
 
 
-class NumpyMethods:
+class NumpyMethods(Operators):
     """Mixed in before Tensor, eager or symbolic."""
 
     __slots__ = ()
@@ -167,7 +167,9 @@ class NumpyMethods:
     __lt__, __le__ = _comparison("lt", np.less), _comparison("le", np.less_equal)
     __gt__, __ge__ = _comparison("gt", np.greater), _comparison("ge", np.greater_equal)
     __eq__, __ne__ = _comparison("eq", np.equal), _comparison("ne", np.not_equal)
-    __hash__ = None  # type: ignore[assignment]
+
+    def __hash__(self) -> int:  # type: ignore[override]  # a class with an `__eq__` of its own has none
+        raise TypeError("an array is unhashable, because == compares elements: use A.ref() as the key")
 
     def __pow__(self: Any, other: Any) -> Any:
         if type(other) in (int, float) and other in _POWERS and (other == 2 or self.dtype.is_differentiable):
@@ -224,13 +226,13 @@ class NumpyMethods:
         raise TypeError(f"ndarray.view reads the same bytes as another type, which pullback does not: use astype{at()}")
 
     # ------------------------------------------------------------ methods
-    sum, prod, mean, std, var = map(_method, (np.sum, np.prod, np.mean, np.std, np.var))
-    max, min, argmax, argmin, ptp = map(_method, (np.max, np.min, np.argmax, np.argmin, np.ptp))
-    any, all, cumsum, cumprod = map(_method, (np.any, np.all, np.cumsum, np.cumprod))
-    dot, clip, round, take, repeat = map(_method, (np.dot, np.clip, np.round, np.take, np.repeat))
-    trace, diagonal, nonzero, searchsorted = map(_method, (np.trace, np.diagonal, np.nonzero, np.searchsorted))
+    sum, prod, mean, std, var = map(method_of, (np.sum, np.prod, np.mean, np.std, np.var))
+    max, min, argmax, argmin, ptp = map(method_of, (np.max, np.min, np.argmax, np.argmin, np.ptp))
+    any, all, cumsum, cumprod = map(method_of, (np.any, np.all, np.cumsum, np.cumprod))
+    dot, clip, round, take, repeat = map(method_of, (np.dot, np.clip, np.round, np.take, np.repeat))
+    diagonal, nonzero, searchsorted = map(method_of, (np.diagonal, np.nonzero, np.searchsorted))
     argsort, ravel, flatten, squeeze, swapaxes = map(
-        _method, (np.argsort, np.ravel, np.ravel, np.squeeze, np.swapaxes)
+        method_of, (np.argsort, np.ravel, np.ravel, np.squeeze, np.swapaxes)
     )
 
     def reshape(self, *shape: Any, order: str = "C", copy: Any = None) -> Any:

@@ -26,10 +26,11 @@ from .elementwise import NONE, operands
 from .tensor import Tensor
 from .weak import Weak
 
-
 class _Rule(threading.local):
-    """Whose rule holds in the function that runs: `plain` is TensorFlow's. What is in between, in an implementation, are
-    Tensors either way, so only the arguments tell."""
+    """Whose rule holds in the function that runs: with `plain` TensorFlow's.
+
+    What an implementation has in between are Tensors either way, so only the arguments tell.
+    """
 
     plain = False
 

@@ -140,7 +140,7 @@ def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, re
     if return_index:
         out.append(make(first))
     if return_inverse:
-        out.append(make(inverse.reshape(tensor(ar).type.shape)))  # type: ignore[arg-type]
+        out.append(make(inverse.reshape(tensor(ar).type.shape)))
     if return_counts:
         out.append(make(counts))
     return tuple(out) if len(out) > 1 else out[0]
