@@ -13,9 +13,10 @@ from . import (
     numpy_solve,
     numpy_sort,
     numpy_ufuncs,
+    numpy_views,
 )
 
 __all__ = [
     "numpy_calculus", "numpy_create", "numpy_join", "numpy_linalg", "numpy_more", "numpy_reduce", "numpy_shape",
-    "numpy_solve", "numpy_sort", "numpy_ufuncs",
+    "numpy_solve", "numpy_sort", "numpy_ufuncs", "numpy_views",
 ]  # fmt: skip

@@ -112,12 +112,17 @@ def _cuts(n: Any, sections: Any, equal: bool) -> list[Any]:
     return [k * small + min(k, more) for k in range(where + 1)]
 
 
+def pieces(name: str, equal: bool, t: Tensor, sections: Any, axis: int) -> list[tuple[int, int]]:
+    """Begin and end of each part."""
+    cuts = _cuts(known_sizes(t, name)[axis], sections, equal)
+    return [(i, max(i, j)) for i, j in pairwise(cuts)]
+
+
 def _split(name: str, equal: bool) -> Any:
     def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Tensor]:
         t = tensor(ary)
         k = axis_argument(axis, t.ndim)
-        cuts = _cuts(known_sizes(t, name)[k], indices_or_sections, equal)
-        return [part(t, k, a, max(c - a, 0)) for a, c in pairwise(cuts)]
+        return [part(t, k, i, j - i) for i, j in pieces(name, equal, t, indices_or_sections, k)]
 
     return split
 

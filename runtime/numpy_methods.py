@@ -1,7 +1,7 @@
 """What an `Array` has beyond a Tensor: NumPy's operators, methods and attributes, with NumPy's promotion of dtypes.
 
 An operator calls the ufunc of its name; beside a Tensor or Variable it is the Tensor's operator. A method calls the
-function of its name. Writing into arrays and views are elsewhere (`array`).
+function of its name. Views and writing are in `array_handles`.
 """
 
 from __future__ import annotations
@@ -125,11 +125,6 @@ class NumpyMethods(Operators):
         return self.size * self.itemsize
 
     @property
-    def T(self) -> Any:
-        """The dimensions in the opposite order."""
-        return invoke(np.transpose, self)
-
-    @property
     def mT(self) -> Any:
         """The last two dimensions exchanged."""
         return invoke(np.swapaxes, self, -1, -2)
@@ -231,17 +226,7 @@ class NumpyMethods(Operators):
     any, all, cumsum, cumprod = map(method_of, (np.any, np.all, np.cumsum, np.cumprod))
     dot, clip, round, take, repeat = map(method_of, (np.dot, np.clip, np.round, np.take, np.repeat))
     diagonal, nonzero, searchsorted = map(method_of, (np.diagonal, np.nonzero, np.searchsorted))
-    argsort, ravel, flatten, squeeze, swapaxes = map(
-        method_of, (np.argsort, np.ravel, np.ravel, np.squeeze, np.swapaxes)
-    )
-
-    def reshape(self, *shape: Any, order: str = "C", copy: Any = None) -> Any:
-        """The same elements in another shape."""
-        return invoke(np.reshape, self, shape[0] if len(shape) == 1 else shape, order=order)
-
-    def transpose(self, *axes: Any) -> Any:
-        """The dimensions in another order."""
-        return invoke(np.transpose, self, axes[0] if len(axes) == 1 else axes or None)
+    argsort, squeeze = map(method_of, (np.argsort, np.squeeze))
 
     def sort(self: Any, axis: Any = -1, kind: Any = None, order: Any = None) -> None:
         """Sorts in place."""
@@ -252,10 +237,6 @@ class NumpyMethods(Operators):
         return compute(np.conjugate, self) if self.dtype.is_complex else _copied(self)
 
     conjugate = conj
-
-    def copy(self, order: str = "C") -> Any:
-        """A new array of the same value."""
-        return _copied(self)
 
     def astype(
         self: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: Any = True

@@ -209,7 +209,9 @@ INSTEAD = {
 
 def is_followed(t: Any) -> bool:
     """Whether a tape of this thread has a gradient to lose."""
-    return any(getattr(r, "follows", lambda _: False)(t) for r in context.recorders)
+    part = getattr(t, "_part", None)
+    seen = (t,) if part is None else (t, part.base)
+    return any(r.follows(x) for r in context.recorders if hasattr(r, "follows") for x in seen)
 
 
 def to_numpy(x: Any) -> Any:

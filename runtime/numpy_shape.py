@@ -74,7 +74,8 @@ def swapaxes(a: Any, axis1: Any, axis2: Any) -> Tensor:
     return transpose_op(t, order)
 
 
-def _numbers(axis: Any, rank: int, what: str = "axis") -> list[int]:
+def axis_numbers(axis: Any, rank: int, what: str = "axis") -> list[int]:
+    """An axis or several, counted from the start."""
     found = static_value(axis, f"The argument `{what}`")
     return [axis_argument(k, rank, what) for k in (found if isinstance(found, (list, tuple)) else [found])]
 
@@ -83,13 +84,18 @@ def _numbers(axis: Any, rank: int, what: str = "axis") -> list[int]:
 def moveaxis(a: Any, source: Any, destination: Any) -> Tensor:
     """Dimensions moved to other places; the others keep their order."""
     t = tensor(a)
-    start, end = _numbers(source, t.ndim, "source"), _numbers(destination, t.ndim, "destination")
+    return transpose_op(t, moved(t.ndim, source, destination))
+
+
+def moved(rank: int, source: Any, destination: Any) -> list[int]:
+    """The order of dimensions that `moveaxis` gives."""
+    start, end = axis_numbers(source, rank, "source"), axis_numbers(destination, rank, "destination")
     if len(start) != len(end):
         fail(ValueError, "`source` and `destination` arguments must have the same number of elements")
-    order = [k for k in range(t.ndim) if k not in start]
+    order = [k for k in range(rank) if k not in start]
     for to, k in sorted(zip(end, start, strict=True)):
         order.insert(to, k)
-    return transpose_op(t, order)
+    return order
 
 
 @implements(np.rollaxis)
@@ -105,22 +111,32 @@ def rollaxis(a: Any, axis: Any, start: Any = 0) -> Tensor:
 def expand_dims(a: Any, axis: Any) -> Tensor:
     """New dimensions of size 1."""
     t = tensor(a)
+    return reshape_op(t, expanded(t, axis))
+
+
+def expanded(t: Any, axis: Any) -> list[Any]:
+    """The sizes that `expand_dims` gives."""
     axes = static_value(axis, "The argument `axis`")
     axes = list(axes) if isinstance(axes, (list, tuple)) else [axes]
-    new = set(_numbers(axes, t.ndim + len(axes)))
+    new = set(axis_numbers(axes, t.ndim + len(axes)))
     old = iter(t.type.shape)
-    return reshape_op(t, [1 if k in new else next(old) for k in range(t.ndim + len(axes))])
+    return [1 if k in new else next(old) for k in range(t.ndim + len(axes))]
 
 
 @implements(np.squeeze)
 def squeeze(a: Any, axis: Any = None) -> Tensor:
     """Without dimensions of size 1."""
     t = tensor(a)
+    return reshape_op(t, squeezed(t, axis))
+
+
+def squeezed(t: Any, axis: Any) -> list[Any]:
+    """The sizes that `squeeze` gives."""
     dims = t.type.shape
-    drop = {k for k, d in enumerate(dims) if d == 1} if axis is None else set(_numbers(axis, t.ndim))
+    drop = {k for k, d in enumerate(dims) if d == 1} if axis is None else set(axis_numbers(axis, t.ndim))
     if any(dims[k] != 1 for k in drop):
         fail(ValueError, "cannot select an axis to squeeze out which has size not equal to one")
-    return reshape_op(t, [d for k, d in enumerate(dims) if k not in drop])
+    return [d for k, d in enumerate(dims) if k not in drop]
 
 
 def _at_least(rank: int, place: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> Any:
@@ -166,7 +182,7 @@ def common_shape(*shapes: tuple[Any, ...]) -> tuple[Any, ...]:
 def flip(m: Any, axis: Any = None) -> Tensor:
     """The opposite order along axes."""
     t = tensor(m)
-    return reverse_op(t, list(range(t.ndim)) if axis is None else _numbers(axis, t.ndim))
+    return reverse_op(t, list(range(t.ndim)) if axis is None else axis_numbers(axis, t.ndim))
 
 
 @implements(np.fliplr)
@@ -185,7 +201,7 @@ def flipud(m: Any) -> Tensor:
 def rot90(m: Any, k: Any = 1, axes: Any = (0, 1)) -> Tensor:
     """Turned by k quarters in a plane."""
     t = tensor(m)
-    i, j = _numbers(axes, t.ndim, "axes")
+    i, j = axis_numbers(axes, t.ndim, "axes")
     turns = static_value(k, "The argument `k`") % 4
     if turns == 0:
         return t
@@ -200,7 +216,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Tensor:
     t = tensor(a)
     if axis is None:
         return reshape_op(roll_op(reshape_op(t, (-1,)), shift, 0), t.type.shape)
-    shifts, axes = static_value(shift, "The argument `shift`"), _numbers(axis, t.ndim)
+    shifts, axes = static_value(shift, "The argument `shift`"), axis_numbers(axis, t.ndim)
     if not isinstance(shifts, (list, tuple)):
         shifts = [shifts] * len(axes)
     return roll_op(t, list(shifts), axes * len(shifts) if len(axes) == 1 else axes)

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from ..runtime.array import is_array
+from ..runtime.context import in_function
 from ..runtime.location import at, warn
 from ..runtime.numpy_create import CREATION
 from ..runtime.ops_sizes import shape as shape_of
@@ -27,7 +29,7 @@ from .control_roll import For
 from .control_state import NOT_RETURNED, UNDEFINED
 from .harmless import check_call, check_change, check_rebound
 from .number import Number
-from .number_numpy import BUILTINS, to_bool, to_float, to_int
+from .number_numpy import BUILTINS, is_instance, to_bool, to_float, to_int
 from .rewrite import convert, converted_function
 from .symbolic import SymbolicTensor
 from .trials import Unroll, trials
@@ -56,27 +58,28 @@ def call(f: Any) -> Any:
     if kind is _Function:
         return _of_numpy(f) if f.__module__ == "numpy" else converted_function(f)
     if kind is _Builtin or kind is type:
-        return f if current_trace() is None else _BUILTINS.get(f) or _of_numpy(f)
+        return (_BUILTINS.get(f) or CREATION.get(f, f)) if in_function() else f
     if kind is _NumpyFunction:
         return _of_numpy(f)
     return convert(f) if not isinstance(getattr(f, "__self__", None), _RANDOM) else _drawn(f)
 
 
 def _of_numpy(f: Any) -> Any:
-    """A NumPy function that makes an array, in the form that makes one of ours while a trace runs."""
-    return f if current_trace() is None else CREATION.get(f, f)
+    """A NumPy function that makes an array, inside of a function in the form that makes one of ours."""
+    return CREATION.get(f, f) if in_function() else f
 
 
 def _drawn(f: Any) -> Any:
-    """A function of np.random: called once, while tracing."""
-    if current_trace() is None:
+    """A function of np.random; while tracing it is called once for all calls."""
+    if not in_function():
         return f
 
     def draw(*args: Any, **kwargs: Any) -> Any:
-        warn(
-            f"{f.__name__} of np.random is called once, while the function is traced: every call of the compiled "
-            "function sees the same numbers; write pb.random.normal, pb.random.uniform, ... for new ones on each call"
-        )
+        if current_trace() is not None:
+            warn(
+                f"{f.__name__} of np.random is called once, while the function is traced: every call of the compiled "
+                "function sees the same numbers; write pb.random.normal, pb.random.uniform, ... for new ones"
+            )
         result = f(*args, **kwargs)
         return CREATION[np.array](result) if isinstance(result, np.ndarray) else result
 
@@ -176,10 +179,19 @@ def _number(name: str, python: Callable[..., Any], dtype: str, number: Callable[
 
             if args[0].type.shape:
                 raise TypeError(f"{name}() of a tensor of shape {args[0].shape}{at()}")
+            if is_array(args[0]):
+                return args[0].astype(python)
             return cast(args[0], dtype)
         return python(*args, **kwargs)
 
     return convert_number
+
+
+def _is_instance(x: Any, kind: Any) -> bool:
+    """`isinstance`, to which an array of ours is an ndarray."""
+    if is_instance(x, kind):
+        return True
+    return is_array(x) and (kind is np.ndarray or (isinstance(kind, tuple) and np.ndarray in kind))
 
 
 _Function = type(entry)
@@ -192,6 +204,7 @@ _BUILTINS: dict[Any, Callable[..., Any]] = {
     float: _number("float", float, "float32", to_float),
     bool: _number("bool", bool, "bool", to_bool),
 } | BUILTINS
+_BUILTINS[isinstance] = _is_instance
 
 __all__ = [
     "NOT_RETURNED", "UNDEFINED", "For", "If", "While", "and_", "assert_", "call", "caught", "chain", "changes", "depth",
