@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.dtypes import int64
 from .arithmetic import cast
 from .convert import static_value
 from .dispatch import call
@@ -15,9 +14,9 @@ from .errors import fail
 from .location import at
 from .numpy_join import concatenate
 from .numpy_linalg import dot
-from .numpy_promote import promoted, tensor
+from .numpy_promote import strong, tensor
 from .numpy_protocol import NumpyNotSupported, call_ufunc, implements
-from .numpy_reduce import NO, floats, given, sum_
+from .numpy_reduce import NO, floats, given, not_bool, sum_
 from .numpy_shape import take
 from .numpy_sort import searchsorted
 from .numpy_ufuncs import UFUNCS, number, op
@@ -60,7 +59,8 @@ def _end(t: Tensor, k: int, x: Any) -> Tensor:
 @implements(np.ediff1d)
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Tensor:
     """Differences of neighbours of the flattened array."""
-    t = diff(reshape(tensor(ary), (-1,)))
+    t = reshape(tensor(ary), (-1,))
+    t = call_ufunc(np.subtract, _from(t, 0, 1), _until(t, 0, 1))
     ends = [None if e is None else reshape(tensor(e, t.dtype), (-1,)) for e in (to_begin, to_end)]
     return concatenate([e for e in (ends[0], t, ends[1]) if e is not None])
 
@@ -73,7 +73,7 @@ def _cut(t: Tensor, k: int, start: int, stop: int) -> Tensor:
 @implements(np.gradient)
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> Any:
     """Central differences inside, one-sided ones at the ends, along each axis."""
-    t = floats(tensor(f))
+    t = not_bool("np.gradient", floats(tensor(f)), f)
     axes = static_value(axis, "The argument `axis`")
     axes = range(t.ndim) if axes is None else axes if isinstance(axes, (list, tuple)) else [axes]
     ks = [axis_argument(k, t.ndim) for k in axes]
@@ -185,7 +185,7 @@ def _outside(value: Any, fs: Tensor, place: int) -> Tensor:
 @implements(np.convolve)
 def convolve(a: Any, v: Any, mode: str = "full") -> Tensor:
     """The convolution of two vectors, as a product with the matrix of shifted rows."""
-    x, y = promoted("np.convolve", a, v)
+    x, y = strong("np.convolve", a, v)
     m, n = known_sizes(x, "np.convolve")[0], known_sizes(y, "np.convolve")[0]
     if not m or not n:
         fail(ValueError, "a or v cannot be empty")
@@ -204,18 +204,18 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Tensor:
 @implements(np.correlate)
 def correlate(a: Any, v: Any, mode: str = "valid") -> Tensor:
     """The correlation of two vectors."""
-    x, y = promoted("np.correlate", a, v)
+    x, y = strong("np.correlate", a, v)
     return convolve(x, call("reverse", UFUNCS[np.conjugate](y), axes=(0,)), mode)
 
 
 @implements(np.polyval)
 def polyval(p: Any, x: Any) -> Tensor:
     """A polynomial by Horner's rule, highest power first."""
-    coefficients, t = promoted("np.polyval", p, x)
+    coefficients, t = strong("np.polyval", p, x)
     y: Tensor = filled(t.type.shape, number(0, t))
     for i in range(known_sizes(coefficients, "np.polyval")[0]):
         c = reshape(part(coefficients, 0, i, 1), ())
-        y = op("add", op("mul", y, t), c)
+        y = call_ufunc(np.add, call_ufunc(np.multiply, y, t), c)
     return y
 
 
@@ -223,7 +223,7 @@ def polyval(p: Any, x: Any) -> Tensor:
 def vander(x: Any, N: Any = None, increasing: bool = False) -> Tensor:
     """Columns of powers."""
     t = tensor(x)
-    t = cast(t, int64) if t.dtype.is_bool else t
+    t = cast(t, np.promote_types(t.dtype.np, int))
     n = known_sizes(t, "np.vander")[0] if N is None else static_value(N, "The argument `N`")
     columns = [filled(t.type.shape, number(1, t))]
     for _ in range(n - 1):

@@ -236,7 +236,7 @@ def linspace(
     start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: Any = 0
 ) -> Any:
     """`num` numbers at equal distances from start to stop."""
-    a, c = promoted("np.linspace", floats(tensor(start)), floats(tensor(stop)))
+    a, c = promoted("np.linspace", *(float(x) if isinstance(x, int) else _floating(x) for x in (start, stop)))
     n = int(static_value(num, "The argument `num`"))
     parts = n - 1 if endpoint else n
     step = op("div", op("sub", c, a), number(parts if parts else np.nan, a))
@@ -255,6 +255,11 @@ def linspace(
 
 
 implements(np.linspace)(linspace)
+
+
+def _floating(x: Any) -> Any:
+    """Floats; Python's stay what they are, so that they are weak."""
+    return x if isinstance(x, (float, complex)) else floats(tensor(x))
 
 
 @creates(np.logspace)

@@ -12,7 +12,7 @@ from .convert import static_value
 from .dispatch import call
 from .errors import fail
 from .location import at
-from .numpy_promote import promoted, tensor
+from .numpy_promote import strong, tensor
 from .numpy_protocol import NumpyNotSupported, call_ufunc, implements
 from .numpy_reduce import sum_
 from .numpy_shape import moveaxis
@@ -54,7 +54,7 @@ def matrix_product(x: Tensor, y: Tensor) -> Tensor:
 @implements(np.dot)
 def dot(a: Any, b: Any) -> Tensor:
     """The sum of products over the last axis of a and the second to last of b; of a scalar, the product."""
-    x, y = promoted("np.dot", a, b)
+    x, y = strong("np.dot", a, b)
     if not x.ndim or not y.ndim:
         return call_ufunc(np.multiply, x, y)  # type: ignore[no-any-return]
     if y.ndim <= 2:
@@ -65,7 +65,7 @@ def dot(a: Any, b: Any) -> Tensor:
 @implements(np.vdot)
 def vdot(a: Any, b: Any) -> Tensor:
     """The sum of the products of all elements, the first conjugated."""
-    x, y = promoted("np.vdot", a, b)
+    x, y = strong("np.vdot", a, b)
     x = UFUNCS[np.conjugate](x) if x.dtype.is_complex else x
     return dot(reshape(x, (-1,)), reshape(y, (-1,)))
 
@@ -73,7 +73,7 @@ def vdot(a: Any, b: Any) -> Tensor:
 @implements(np.inner)
 def inner(a: Any, b: Any) -> Tensor:
     """The sum of products over both last axes."""
-    x, y = promoted("np.inner", a, b)
+    x, y = strong("np.inner", a, b)
     if not x.ndim or not y.ndim:
         return call_ufunc(np.multiply, x, y)  # type: ignore[no-any-return]
     return tensordot(x, y, ([x.ndim - 1], [y.ndim - 1]))
@@ -82,14 +82,14 @@ def inner(a: Any, b: Any) -> Tensor:
 @implements(np.outer, np.linalg.outer)
 def outer(a: Any, b: Any) -> Tensor:
     """The products of all pairs."""
-    x, y = promoted("np.outer", a, b)
+    x, y = strong("np.outer", a, b)
     return call_ufunc(np.multiply, reshape(x, (-1, 1)), reshape(y, (1, -1)))  # type: ignore[no-any-return]
 
 
 @implements(np.tensordot, np.linalg.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
     """The sum of products over pairs of axes."""
-    x, y = promoted("np.tensordot", a, b)
+    x, y = strong("np.tensordot", a, b)
     if x.dtype.is_bool:
         return _of_bools(x, y, lambda p, q: tensordot(p, q, axes))
     return _public().tensordot(x, y, axes)  # type: ignore[no-any-return]
@@ -104,7 +104,7 @@ def linalg_matmul(x1: Any, x2: Any, /) -> Tensor:
 @implements(np.kron)
 def kron(a: Any, b: Any) -> Tensor:
     """Each element of a times the whole of b."""
-    x, y = promoted("np.kron", a, b)
+    x, y = strong("np.kron", a, b)
     rank = max(x.ndim, y.ndim)
     s, t = ((*(1,) * (rank - v.ndim), *v.type.shape) for v in (x, y))
     left = reshape(x, [d for n in s for d in (n, 1)])
@@ -117,7 +117,7 @@ def cross(a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axisc: Any = -1, axi
     """The vector product in three dimensions."""
     if axis is not None:
         axisa = axisb = axisc = axis
-    x, y = promoted("np.cross", a, b)
+    x, y = strong("np.cross", a, b)
     x, y = moveaxis(x, axisa, -1), moveaxis(y, axisb, -1)
     if x.type.shape[-1] != 3 or y.type.shape[-1] != 3:
         fail(ValueError, "np.cross: 3 elements are needed; for two dimensions write x[0] * y[1] - x[1] * y[0]")
@@ -138,7 +138,7 @@ def einsum(*operands: Any, optimize: Any = False, dtype: Any = None, **rest: Any
     extra = [k for k in rest if k not in ("order", "casting")]
     if extra:
         raise NumpyNotSupported(f"np.einsum: the argument {extra[0]!r} is not available on tensors{at()}")
-    ts = promoted("np.einsum", *operands[1:])
+    ts = strong("np.einsum", *operands[1:])
     if dtype is not None:
         ts = [tensor(t, dtype) for t in ts]
     text = operands[0].replace(" ", "")

@@ -166,6 +166,11 @@ def promoted(what: str, *xs: Any) -> list[Tensor]:
     return [to(x, want) for x in xs]
 
 
+def strong(what: str, *xs: Any) -> list[Tensor]:
+    """As `promoted`, of a function that makes arrays of its operands: a Python number has its default dtype."""
+    return promoted(what, *(xs if rule.plain else [x if is_tensor(x) else tensor(x) for x in xs]))
+
+
 def _number_or_tensor(x: Any) -> Any:
     """Lists become tensors; numbers stay, because as such they are weak."""
     if is_tensor(x) or isinstance(x, (np.ndarray, np.generic, Weak, *_PYTHON)):

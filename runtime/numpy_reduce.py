@@ -57,6 +57,13 @@ def floats(t: Tensor) -> Tensor:
     return t if t.dtype.is_differentiable else cast(t, float64)
 
 
+def not_bool(what: str, t: Tensor, x: Any) -> Tensor:
+    """The tensor made of `x`. Raises TypeError where NumPy would subtract bools."""
+    if tensor(x).dtype.is_bool:
+        fail(TypeError, f"{what}: bools cannot be subtracted")
+    return t
+
+
 def masked(t: Tensor, where: Any, neutral: Any) -> Tensor:
     """The tensor with a neutral element where the mask is False."""
     if where is True or not given(where):

@@ -11,7 +11,7 @@ from .convert import static_value
 from .errors import fail
 from .location import at
 from .numpy_linalg import dot, line, matrix_product
-from .numpy_promote import promoted, tensor
+from .numpy_promote import strong, tensor
 from .numpy_protocol import NumpyNotSupported, implements
 from .numpy_reduce import floats, keeps, max_, min_, reduced
 from .numpy_shape import swapaxes
@@ -109,7 +109,7 @@ def _linalg(name: str) -> Any:
 @implements(np.linalg.solve)
 def solve(a: Any, b: Any) -> Tensor:
     """x with a @ x = b."""
-    x, y = promoted("np.linalg.solve", floats(tensor(a)), floats(tensor(b)))
+    x, y = strong("np.linalg.solve", floats(tensor(a)), floats(tensor(b)))
     if y.ndim == 1:
         z = _linalg("solve")(x, reshape(y, (-1, 1)))
         return reshape(z, z.type.shape[:-1])
@@ -171,7 +171,7 @@ def matrix_power(a: Any, n: Any) -> Tensor:
 @implements(np.linalg.multi_dot)
 def multi_dot(arrays: Any) -> Tensor:
     """The product of several matrices, from the left."""
-    y, *rest = promoted("np.linalg.multi_dot", *arrays)
+    y, *rest = strong("np.linalg.multi_dot", *arrays)
     for t in rest:
         y = dot(y, t)
     return y
