@@ -117,7 +117,7 @@ class ArrayHandles:
         if order == "F":  # in C order, that is a new array
             return me._as_array(in_fortran_order(me._resolved(), shape[0] if len(shape) == 1 else shape, "F"))
         if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)):
-            shape = tuple(shape[0]) if isinstance(shape[0], (tuple, list)) else (shape[0],)
+            shape = shape[0] if np.ndim(shape[0]) or isinstance(shape[0], tuple) else (shape[0],)
         new = reshape(me._resolved(), shape)
         if copy or not new.type.shape:
             return me._as_array(new)

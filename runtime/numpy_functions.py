@@ -9,6 +9,7 @@ from . import (
     numpy_linalg,
     numpy_more,
     numpy_reduce,
+    numpy_rest,
     numpy_shape,
     numpy_solve,
     numpy_sort,
@@ -17,6 +18,6 @@ from . import (
 )
 
 __all__ = [
-    "numpy_calculus", "numpy_create", "numpy_join", "numpy_linalg", "numpy_more", "numpy_reduce", "numpy_shape",
-    "numpy_solve", "numpy_sort", "numpy_ufuncs", "numpy_views",
+    "numpy_calculus", "numpy_create", "numpy_join", "numpy_linalg", "numpy_more", "numpy_reduce", "numpy_rest",
+    "numpy_shape", "numpy_solve", "numpy_sort", "numpy_ufuncs", "numpy_views",
 ]  # fmt: skip

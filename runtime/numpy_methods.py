@@ -183,6 +183,15 @@ class NumpyMethods(Operators):
     def __invert__(self) -> Any:
         return compute(np.invert, self)
 
+    def __iter__(self: Any) -> Any:
+        dims = self.type.shape
+        if not dims or type(dims[0]) is not int:
+            return super().__iter__()  # type: ignore[misc]
+        return (self[i] for i in range(dims[0]))
+
+    def __round__(self: Any, ndigits: Any = None) -> Any:
+        return invoke(np.round, self, ndigits or 0) if ndigits is not None else invoke(np.round, self).astype(int)
+
     def __contains__(self, value: Any) -> bool:
         return bool(invoke(np.any, self == value))
 

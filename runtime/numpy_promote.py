@@ -26,6 +26,7 @@ from .elementwise import NONE, operands
 from .tensor import Tensor
 from .weak import Weak
 
+
 class _Rule(threading.local):
     """Whose rule holds in the function that runs: with `plain` TensorFlow's.
 

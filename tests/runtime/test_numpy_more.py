@@ -42,6 +42,18 @@ MORE = programs("""
     np.meshgrid(b, q); np.meshgrid(b, v, indexing='ij'); np.meshgrid(b, q, sparse=True); np.linspace(s, 4.0, 5);
     np.linspace(b, q, 4); np.isposinf(a * 1.0); np.angle(a)
 """)
+REST = programs("""
+    np.zeros(1, np.result_type(a, 1.0)); np.zeros(1, np.result_type(a, b, np.float32)); np.can_cast(a, np.float64);
+    np.cov(a); np.cov(b, q); np.cov(a, rowvar=False, bias=True); np.corrcoef(a); np.corrcoef(b); np.cumulative_sum(v);
+    np.cumulative_prod(q, include_initial=True); np.nancumsum(a, 1); np.nanargmax(a, 0); np.nanargmin(v);
+    np.digitize(a, np.array([-1.0, 0.5, 2.0])); np.digitize(v, [-1, 0, 2], right=True); np.isin(a, b);
+    np.isin(a, [2, 6], invert=True); np.array_equiv(a, a[0]); np.isreal(a); np.iscomplex(b); np.unstack(a, axis=1);
+    np.astype(a, np.float32); np.delete(v, 1); np.delete(a, [0, 2], axis=1); np.delete(v, slice(1, 4));
+    np.insert(v, 2, 9); np.insert(a, 1, b, axis=0); np.insert(a, -1, 5, axis=1); np.polymul(b, q); np.polyder(v);
+    np.polyder(v, 2); np.tril_indices_from(m); np.triu_indices_from(m, 1); np.diag_indices_from(m);
+    np.unravel_index(np.argmax(a), a.shape); np.ravel_multi_index((np.array([0, 1]), np.array([2, 0])), (2, 3));
+    np.matvec(m, b); np.vecmat(b, m)
+""")
 SMOOTH = programs("""
     np.dot(a, m); np.dot(b, q); np.inner(a, p); np.outer(b, q); np.tensordot(a, p, ([0, 1], [0, 1])); np.kron(b, m);
     np.cross(a, p); np.einsum('ij,kj,kl,l', a, p, p, b); np.einsum('ii->i', m); np.einsum('abc,abd->abcd', c, c);
@@ -49,7 +61,8 @@ SMOOTH = programs("""
     np.linalg.norm(m + np.eye(3) * 0.1, 1); np.diff(v, 2); np.gradient(m, 0.5, 2.0); np.gradient(v, edge_order=2);
     np.gradient(q, np.array([0.0, 1.0, 3.0])); np.trapezoid(a, np.array([0.0, 1.0, 3.0])); np.convolve(v, b);
     np.correlate(v, b, 'full'); np.polyval(b, a); np.vander(b);
-    np.interp(u, [-1.0, 0.0, 0.9, 2.0], b[0] * np.arange(4.0) ** 2); np.linspace(b, q, 4); np.meshgrid(b, q)
+    np.interp(u, [-1.0, 0.0, 0.9, 2.0], b[0] * np.arange(4.0) ** 2); np.linspace(b, q, 4); np.meshgrid(b, q);
+    np.cov(a); np.corrcoef(m); np.insert(a, 1, b, axis=0); np.delete(a, [0], axis=1) ** 2; np.polymul(b, q)
 """)
 SORTED = programs("""
     np.sort(a); np.sort(a, 0); np.sort(c, axis=None); np.argsort(v); np.argsort(a, axis=0); np.median(v);
@@ -74,12 +87,12 @@ def _sorts_in_functions() -> bool:
     return True
 
 
-SORTS = _sorts_in_functions()  # TODO: goes away when pb.sort is native
+SORTS = _sorts_in_functions()  # a build without native sorting has these eagerly only
 needs_linalg = pytest.mark.skipif(not hasattr(pb.linalg, "solve"), reason="pb.linalg.solve is not there")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("text", PRODUCTS + MORE)
+@pytest.mark.parametrize("text", PRODUCTS + MORE + REST)
 def test_as_numpy(text: str, dtype: str) -> None:
     check(text, dtype)
 

@@ -225,3 +225,26 @@ def test_attributes() -> None:
         a.view(np.int32)
     with pytest.raises(TypeError, match="unhashable"):
         hash(a)
+
+
+def test_functions_that_write() -> None:
+    def f(x: Any) -> Any:
+        y, z, m = np.zeros(3), np.zeros((3, 3)), np.ones(3)
+        np.copyto(y, x)
+        np.copyto(y, 7.0, where=x > 2)
+        np.fill_diagonal(z, x)
+        np.fill_diagonal(z[1:, :2], 5.0)
+        np.putmask(m, x > 1, 0.5)
+        return y, z, m
+
+    for got, want in zip(pb.function(f)(X), f(X), strict=True):
+        same(got, want, "float64")
+
+
+def test_text_of_arrays() -> None:
+    a = array(X)
+    with pb.GradientTape() as tape:
+        tape.watch(a)
+        assert np.array2string(a, precision=2) == np.array2string(X, precision=2)
+    assert np.shares_memory(a, a[1:])
+    assert not np.shares_memory(a, a.copy())
