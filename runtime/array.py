@@ -14,7 +14,7 @@ import numpy as np
 
 from ..ir.types import TensorType
 from .array_handles import ArrayHandles
-from .numpy_methods import NumpyMethods
+from .numpy_methods import NumpyMethods, method_of
 from .tensor import Tensor, as_storage
 from .views import Part
 
@@ -23,6 +23,7 @@ class Array(ArrayHandles, NumpyMethods, Tensor):
     """An eager array."""
 
     __slots__ = ()
+    trace = method_of(np.trace)  # a symbolic tensor has an attribute of that name: write np.trace(A)
 
     def __repr__(self) -> str:
         return repr(self._numpy())

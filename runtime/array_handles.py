@@ -109,14 +109,15 @@ class ArrayHandles:
         return self.transpose(perm)
 
     def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
-        """The same elements in another shape, as a view. Only C order."""
+        """The same elements in another shape, as a view; in another order, as a new array."""
+        from .numpy_shape import reshape as in_fortran_order
         from .ops_shape import reshape
 
         me: Any = self
-        if order not in ("C", "A", "K"):
-            raise ValueError(f"reshape: order {order!r} is not available, arrays are in C order")
+        if order == "F":  # in C order, that is a new array
+            return me._as_array(in_fortran_order(me._resolved(), shape[0] if len(shape) == 1 else shape, "F"))
         if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)):
-            shape = tuple(shape[0]) if isinstance(shape[0], (tuple, list)) else (shape[0],)
+            shape = shape[0] if np.ndim(shape[0]) or isinstance(shape[0], tuple) else (shape[0],)
         new = reshape(me._resolved(), shape)
         if copy or not new.type.shape:
             return me._as_array(new)

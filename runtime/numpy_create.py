@@ -24,10 +24,10 @@ from .numpy_linalg import line, tril
 from .numpy_promote import finished, holds_plain, promoted, rule, tensor
 from .numpy_protocol import implements
 from .numpy_reduce import floats
-from .numpy_shape import broadcast_to, expand_dims
+from .numpy_shape import expand_dims
 from .numpy_ufuncs import number, op
 from .ops_create import filled
-from .ops_shape import reshape, shape_argument, transpose
+from .ops_shape import broadcast_to, reshape, shape_argument, transpose
 from .tensor import Tensor
 
 CREATION: dict[Any, Callable[..., Any]] = {}
@@ -154,8 +154,8 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None) -
     return array_of(identity(t) if t is a or is_array(t) else t)
 
 
-for _function in (np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.require, np.asarray_chkfinite):
-    CREATION[_function] = asarray
+for _as in (np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.require, np.asarray_chkfinite):
+    CREATION[_as] = asarray
 
 
 def array(
@@ -220,7 +220,8 @@ def arange(start: Any = None, stop: Any = None, step: Any = 1, dtype: Any = None
 def _length(lo: Any, hi: Any, step: Any) -> int:
     if step == 0:
         fail(ZeroDivisionError, "division by zero: np.arange needs a step other than 0")
-    return max(math.ceil((hi - lo) / step), 0)
+    size: int = math.ceil((hi - lo) / step)
+    return max(size, 0)
 
 
 def _number(x: Any, what: str) -> Any:
@@ -235,7 +236,7 @@ def linspace(
     start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: Any = 0
 ) -> Any:
     """`num` numbers at equal distances from start to stop."""
-    a, c = promoted("np.linspace", floats(tensor(start)), floats(tensor(stop)))
+    a, c = promoted("np.linspace", *(float(x) if isinstance(x, int) else _floating(x) for x in (start, stop)))
     n = int(static_value(num, "The argument `num`"))
     parts = n - 1 if endpoint else n
     step = op("div", op("sub", c, a), number(parts if parts else np.nan, a))
@@ -254,6 +255,11 @@ def linspace(
 
 
 implements(np.linspace)(linspace)
+
+
+def _floating(x: Any) -> Any:
+    """Floats; Python's stay what they are, so that they are weak."""
+    return x if isinstance(x, (float, complex)) else floats(tensor(x))
 
 
 @creates(np.logspace)

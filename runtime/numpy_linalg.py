@@ -1,4 +1,4 @@
-"""NumPy's products and linear algebra: `np.dot`, `np.einsum`, `np.outer`, `np.linalg.norm`, `np.linalg.solve`, diagonals."""
+"""NumPy's products of arrays and its diagonals: `np.dot`, `np.einsum`, `np.outer`, `np.kron`, `np.diag`, `np.triu`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .convert import static_value
 from .dispatch import call
 from .errors import fail
 from .location import at
-from .numpy_promote import promoted, tensor
+from .numpy_promote import strong, tensor
 from .numpy_protocol import NumpyNotSupported, call_ufunc, implements
-from .numpy_reduce import floats, keeps, max_, min_, reduced, sum_
-from .numpy_shape import moveaxis, swapaxes
+from .numpy_reduce import sum_
+from .numpy_shape import moveaxis
 from .numpy_ufuncs import UFUNCS, number, op
 from .ops_shape import axis_argument, broadcast_to, concat, part, reshape, transpose
 from .tensor import Tensor
@@ -54,7 +54,7 @@ def matrix_product(x: Tensor, y: Tensor) -> Tensor:
 @implements(np.dot)
 def dot(a: Any, b: Any) -> Tensor:
     """The sum of products over the last axis of a and the second to last of b; of a scalar, the product."""
-    x, y = promoted("np.dot", a, b)
+    x, y = strong("np.dot", a, b)
     if not x.ndim or not y.ndim:
         return call_ufunc(np.multiply, x, y)  # type: ignore[no-any-return]
     if y.ndim <= 2:
@@ -65,7 +65,7 @@ def dot(a: Any, b: Any) -> Tensor:
 @implements(np.vdot)
 def vdot(a: Any, b: Any) -> Tensor:
     """The sum of the products of all elements, the first conjugated."""
-    x, y = promoted("np.vdot", a, b)
+    x, y = strong("np.vdot", a, b)
     x = UFUNCS[np.conjugate](x) if x.dtype.is_complex else x
     return dot(reshape(x, (-1,)), reshape(y, (-1,)))
 
@@ -73,7 +73,7 @@ def vdot(a: Any, b: Any) -> Tensor:
 @implements(np.inner)
 def inner(a: Any, b: Any) -> Tensor:
     """The sum of products over both last axes."""
-    x, y = promoted("np.inner", a, b)
+    x, y = strong("np.inner", a, b)
     if not x.ndim or not y.ndim:
         return call_ufunc(np.multiply, x, y)  # type: ignore[no-any-return]
     return tensordot(x, y, ([x.ndim - 1], [y.ndim - 1]))
@@ -82,14 +82,14 @@ def inner(a: Any, b: Any) -> Tensor:
 @implements(np.outer, np.linalg.outer)
 def outer(a: Any, b: Any) -> Tensor:
     """The products of all pairs."""
-    x, y = promoted("np.outer", a, b)
+    x, y = strong("np.outer", a, b)
     return call_ufunc(np.multiply, reshape(x, (-1, 1)), reshape(y, (1, -1)))  # type: ignore[no-any-return]
 
 
 @implements(np.tensordot, np.linalg.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
     """The sum of products over pairs of axes."""
-    x, y = promoted("np.tensordot", a, b)
+    x, y = strong("np.tensordot", a, b)
     if x.dtype.is_bool:
         return _of_bools(x, y, lambda p, q: tensordot(p, q, axes))
     return _public().tensordot(x, y, axes)  # type: ignore[no-any-return]
@@ -104,7 +104,7 @@ def linalg_matmul(x1: Any, x2: Any, /) -> Tensor:
 @implements(np.kron)
 def kron(a: Any, b: Any) -> Tensor:
     """Each element of a times the whole of b."""
-    x, y = promoted("np.kron", a, b)
+    x, y = strong("np.kron", a, b)
     rank = max(x.ndim, y.ndim)
     s, t = ((*(1,) * (rank - v.ndim), *v.type.shape) for v in (x, y))
     left = reshape(x, [d for n in s for d in (n, 1)])
@@ -117,10 +117,10 @@ def cross(a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axisc: Any = -1, axi
     """The vector product in three dimensions."""
     if axis is not None:
         axisa = axisb = axisc = axis
-    x, y = promoted("np.cross", a, b)
+    x, y = strong("np.cross", a, b)
     x, y = moveaxis(x, axisa, -1), moveaxis(y, axisb, -1)
     if x.type.shape[-1] != 3 or y.type.shape[-1] != 3:
-        fail(ValueError, "np.cross: vectors of 3 elements are needed: write x[0] * y[1] - x[1] * y[0] for two dimensions")
+        fail(ValueError, "np.cross: 3 elements are needed; for two dimensions write x[0] * y[1] - x[1] * y[0]")
     (x0, x1, x2), (y0, y1, y2) = ([part(v, v.ndim - 1, k, 1) for k in range(3)] for v in (x, y))
 
     def minor(p: Tensor, q: Tensor, r: Tensor, s: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ def einsum(*operands: Any, optimize: Any = False, dtype: Any = None, **rest: Any
     extra = [k for k in rest if k not in ("order", "casting")]
     if extra:
         raise NumpyNotSupported(f"np.einsum: the argument {extra[0]!r} is not available on tensors{at()}")
-    ts = promoted("np.einsum", *operands[1:])
+    ts = strong("np.einsum", *operands[1:])
     if dtype is not None:
         ts = [tensor(t, dtype) for t in ts]
     text = operands[0].replace(" ", "")
@@ -152,8 +152,8 @@ def einsum(*operands: Any, optimize: Any = False, dtype: Any = None, **rest: Any
 
 def _in_best_order(text: str, ts: list[Tensor]) -> Tensor:
     shapes = [np.broadcast_to(np.float64(0), t.type.shape) for t in ts]  # type: ignore[arg-type]
-    _, steps = np.einsum_path(text, *shapes, optimize="greedy", einsum_call=True)  # type: ignore[call-overload]
-    for step in steps:
+    path: Any = np.einsum_path
+    for step in path(text, *shapes, optimize="greedy", einsum_call=True)[1]:
         places, equation = step[0], next(s for s in step[1:] if isinstance(s, str))
         chosen = [ts.pop(i) for i in places]
         ts.append(_public().einsum(equation, *chosen))
@@ -238,162 +238,3 @@ def tril(m: Any, k: Any = 0) -> Tensor:
 def triu(m: Any, k: Any = 0) -> Tensor:
     """Zeros below the k-th diagonal."""
     return _triangle(m, k, False)
-
-
-# ---------------------------------------------------------------- numpy.linalg
-def _magnitude(t: Tensor) -> Tensor:
-    return UFUNCS[np.absolute](t)  # type: ignore[no-any-return]
-
-
-def _square_sum(t: Tensor, axis: Any, keepdims: Any) -> Tensor:
-    a = _magnitude(t)
-    return reduced("reduce_sum", op("mul", a, a), axis, keepdims)
-
-
-@implements(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """The norm of a vector, or of a matrix where `axis` names two dimensions (or x has two)."""
-    t = floats(tensor(x))
-    if axis is None and ord is None:
-        return op("sqrt", _square_sum(t, None, keepdims))  # type: ignore[no-any-return]
-    axes = static_value(axis, "The argument `axis`")
-    axes = list(range(t.ndim)) if axes is None else list(axes) if isinstance(axes, (list, tuple)) else [axes]
-    if len(axes) == 1:
-        return _vector_norm(t, ord, axes, keepdims)
-    if len(axes) == 2:
-        return _matrix_norm(t, ord, axes, keepdims)
-    return fail(ValueError, "Improper number of dimensions to norm.")
-
-
-def _vector_norm(t: Tensor, ord: Any, axes: list[int], keepdims: Any) -> Tensor:
-    size = _magnitude(t)
-    if ord is None or ord == 2:
-        return op("sqrt", _square_sum(t, axes, keepdims))  # type: ignore[no-any-return]
-    if ord == np.inf:
-        return max_(size, axes, keepdims)  # type: ignore[no-any-return]
-    if ord == -np.inf:
-        return min_(size, axes, keepdims)  # type: ignore[no-any-return]
-    if ord == 0:
-        return reduced("reduce_sum", cast(op("ne", t, number(0, t)), size.dtype), axes, keepdims)
-    if ord == 1:
-        return reduced("reduce_sum", size, axes, keepdims)
-    if isinstance(ord, str):
-        fail(ValueError, f"Invalid norm order '{ord}' for vectors")
-    p = tensor(ord, size.dtype)
-    total = reduced("reduce_sum", op("pow", size, p), axes, keepdims)
-    return op("pow", total, op("div", number(1, size), p))  # type: ignore[no-any-return]
-
-
-def _matrix_norm(t: Tensor, ord: Any, axes: list[int], keepdims: Any) -> Tensor:
-    if ord in (None, "fro", "f"):
-        return op("sqrt", _square_sum(t, axes, keepdims))  # type: ignore[no-any-return]
-    if ord in (1, -1, np.inf, -np.inf):
-        over, rest = (axes[0], axes[1]) if abs(ord) == 1 else (axes[1], axes[0])
-        sums = reduced("reduce_sum", _magnitude(t), over, True)
-        y = (max_ if ord > 0 else min_)(sums, rest, True)
-        if keeps(keepdims):
-            return y  # type: ignore[no-any-return]
-        drop = {axis_argument(k, t.ndim) for k in axes}
-        return reshape(y, [d for k, d in enumerate(t.type.shape) if k not in drop])
-    raise NumpyNotSupported(
-        f"np.linalg.norm: the norm {ord!r} of matrices needs singular values, which are not available: use 'fro', 1 or "
-        f"np.inf{at()}"
-    )
-
-
-@implements(np.linalg.vector_norm)
-def vector_norm(x: Any, /, *, axis: Any = None, keepdims: Any = False, ord: Any = 2) -> Tensor:
-    """The norm of vectors."""
-    t = floats(tensor(x))
-    if axis is None:
-        y = _vector_norm(reshape(t, (-1,)), ord, [0], False)
-        return reshape(y, (1,) * t.ndim) if keeps(keepdims) else y
-    return _vector_norm(t, ord, [axis] if not isinstance(axis, tuple) else list(axis), keepdims)
-
-
-@implements(np.linalg.matrix_norm)
-def matrix_norm(x: Any, /, *, keepdims: Any = False, ord: Any = "fro") -> Tensor:
-    """The norm of matrices."""
-    return _matrix_norm(floats(tensor(x)), ord, [-2, -1], keepdims)
-
-
-def _linalg(name: str) -> Any:
-    """A function of pb.linalg."""
-    from .namespaces import linalg
-
-    found = getattr(linalg, name, None)
-    if found is None:
-        raise NumpyNotSupported(f"np.linalg.{name} is not available on tensors{at()}")
-    return found
-
-
-@implements(np.linalg.solve)
-def solve(a: Any, b: Any) -> Tensor:
-    """x with a @ x = b."""
-    x, y = promoted("np.linalg.solve", floats(tensor(a)), floats(tensor(b)))
-    if y.ndim == 1:
-        z = _linalg("solve")(x, reshape(y, (-1, 1)))
-        return reshape(z, z.type.shape[:-1])
-    return _linalg("solve")(x, y)  # type: ignore[no-any-return]
-
-
-@implements(np.linalg.inv)
-def inv(a: Any) -> Tensor:
-    """The inverse of each matrix."""
-    return _linalg("inv")(floats(tensor(a)))  # type: ignore[no-any-return]
-
-
-@implements(np.linalg.det)
-def det(a: Any) -> Tensor:
-    """The determinant of each matrix."""
-    return _linalg("det")(floats(tensor(a)))  # type: ignore[no-any-return]
-
-
-@implements(np.linalg.slogdet)
-def slogdet(a: Any) -> Any:
-    """The sign and the logarithm of the size of the determinant."""
-    return type(np.linalg.slogdet(np.eye(1)))(*_linalg("slogdet")(floats(tensor(a))))
-
-
-@implements(np.linalg.cholesky)
-def cholesky(a: Any, /, *, upper: bool = False) -> Tensor:
-    """The triangular factor."""
-    lower: Tensor = _linalg("cholesky")(floats(tensor(a)))
-    return swapaxes(lower, -1, -2) if upper else lower
-
-
-@implements(np.linalg.eigvalsh)
-def eigvalsh(a: Any, UPLO: str = "L") -> Tensor:
-    """The eigenvalues of symmetric matrices."""
-    t = floats(tensor(a))
-    return _linalg("eigvalsh")(swapaxes(t, -1, -2) if UPLO == "U" else t)  # type: ignore[no-any-return]
-
-
-@implements(np.linalg.matrix_power)
-def matrix_power(a: Any, n: Any) -> Tensor:
-    """The matrix times itself, by repeated squaring."""
-    t, power = tensor(a), static_value(n, "The argument `n`")
-    if power < 0:
-        t, power = inv(t), -power
-    if power == 0:
-        eye = op("eq", line(t.type.shape[-1], 0, 2), line(t.type.shape[-1], 1, 2))
-        return broadcast_to(cast(eye, t.dtype), t.type.shape)
-    y, square = None, t
-    while power:
-        if power & 1:
-            y = square if y is None else matrix_product(y, square)
-        power >>= 1
-        if power:
-            square = matrix_product(square, square)
-    assert y is not None
-    return y
-
-
-@implements(np.linalg.multi_dot)
-def multi_dot(arrays: Any) -> Tensor:
-    """The product of several matrices, from the left."""
-    y, *rest = promoted("np.linalg.multi_dot", *arrays)
-    for t in rest:
-        y = dot(y, t)
-    return y
-

@@ -1,7 +1,7 @@
 """What an `Array` has beyond a Tensor: NumPy's operators, methods and attributes, with NumPy's promotion of dtypes.
 
 An operator calls the ufunc of its name; beside a Tensor or Variable it is the Tensor's operator. A method calls the
-function of its name. Writing into arrays and views are elsewhere (`array`).
+function of its name. Views and writing are in `array_handles`.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _comparison(name: str, ufunc: Any) -> Callable[..., Any]:
     return _operators(name, ufunc)[0]
 
 
-def _method(function: Any) -> Callable[..., Any]:
+def method_of(function: Any) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return invoke(function, self, *args, **kwargs)
 
@@ -89,7 +89,7 @@ def _method(function: Any) -> Callable[..., Any]:
 _POWERS = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal, 1: np.positive}
 
 
-class NumpyMethods:
+class NumpyMethods(Operators):
     """Mixed in before Tensor, eager or symbolic."""
 
     __slots__ = ()
@@ -123,11 +123,6 @@ class NumpyMethods:
     def nbytes(self) -> Any:
         """Bytes of all elements."""
         return self.size * self.itemsize
-
-    @property
-    def T(self) -> Any:
-        """The dimensions in the opposite order."""
-        return invoke(np.transpose, self)
 
     @property
     def mT(self) -> Any:
@@ -167,7 +162,9 @@ class NumpyMethods:
     __lt__, __le__ = _comparison("lt", np.less), _comparison("le", np.less_equal)
     __gt__, __ge__ = _comparison("gt", np.greater), _comparison("ge", np.greater_equal)
     __eq__, __ne__ = _comparison("eq", np.equal), _comparison("ne", np.not_equal)
-    __hash__ = None  # type: ignore[assignment]
+
+    def __hash__(self) -> int:  # type: ignore[override]  # a class with an `__eq__` of its own has none
+        raise TypeError("an array is unhashable, because == compares elements: use A.ref() as the key")
 
     def __pow__(self: Any, other: Any) -> Any:
         if type(other) in (int, float) and other in _POWERS and (other == 2 or self.dtype.is_differentiable):
@@ -185,6 +182,15 @@ class NumpyMethods:
 
     def __invert__(self) -> Any:
         return compute(np.invert, self)
+
+    def __iter__(self: Any) -> Any:
+        dims = self.type.shape
+        if not dims or type(dims[0]) is not int:
+            return super().__iter__()  # type: ignore[misc]
+        return (self[i] for i in range(dims[0]))
+
+    def __round__(self: Any, ndigits: Any = None) -> Any:
+        return invoke(np.round, self, ndigits or 0) if ndigits is not None else invoke(np.round, self).astype(int)
 
     def __contains__(self, value: Any) -> bool:
         return bool(invoke(np.any, self == value))
@@ -224,42 +230,30 @@ class NumpyMethods:
         raise TypeError(f"ndarray.view reads the same bytes as another type, which pullback does not: use astype{at()}")
 
     # ------------------------------------------------------------ methods
-    sum, prod, mean, std, var = map(_method, (np.sum, np.prod, np.mean, np.std, np.var))
-    max, min, argmax, argmin, ptp = map(_method, (np.max, np.min, np.argmax, np.argmin, np.ptp))
-    any, all, cumsum, cumprod = map(_method, (np.any, np.all, np.cumsum, np.cumprod))
-    dot, clip, round, take, repeat = map(_method, (np.dot, np.clip, np.round, np.take, np.repeat))
-    trace, diagonal, nonzero, searchsorted = map(_method, (np.trace, np.diagonal, np.nonzero, np.searchsorted))
-    argsort, ravel, flatten, squeeze, swapaxes = map(
-        _method, (np.argsort, np.ravel, np.ravel, np.squeeze, np.swapaxes)
-    )
-
-    def reshape(self, *shape: Any, order: str = "C", copy: Any = None) -> Any:
-        """The same elements in another shape."""
-        return invoke(np.reshape, self, shape[0] if len(shape) == 1 else shape, order=order)
-
-    def transpose(self, *axes: Any) -> Any:
-        """The dimensions in another order."""
-        return invoke(np.transpose, self, axes[0] if len(axes) == 1 else axes or None)
+    sum, prod, mean, std, var = map(method_of, (np.sum, np.prod, np.mean, np.std, np.var))
+    max, min, argmax, argmin, ptp = map(method_of, (np.max, np.min, np.argmax, np.argmin, np.ptp))
+    any, all, cumsum, cumprod = map(method_of, (np.any, np.all, np.cumsum, np.cumprod))
+    dot, clip, round, take, repeat = map(method_of, (np.dot, np.clip, np.round, np.take, np.repeat))
+    diagonal, nonzero, searchsorted = map(method_of, (np.diagonal, np.nonzero, np.searchsorted))
+    argsort, squeeze = map(method_of, (np.argsort, np.squeeze))
 
     def sort(self: Any, axis: Any = -1, kind: Any = None, order: Any = None) -> None:
         """Sorts in place."""
         self[...] = invoke(np.sort, self, axis)
 
-    def conj(self) -> Any:
+    def conj(self: Any) -> Any:
         """The complex conjugate."""
-        return compute(np.conjugate, self)
+        return compute(np.conjugate, self) if self.dtype.is_complex else _copied(self)
 
     conjugate = conj
 
-    def copy(self, order: str = "C") -> Any:
-        """A new array of the same value."""
-        return _copied(self)
-
-    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: Any = True) -> Any:
+    def astype(
+        self: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: Any = True
+    ) -> Any:
         """The same numbers in another dtype."""
-        from .numpy_create import asarray
+        from .numpy_create import asarray, dtype_of
 
-        return _copied(self) if self.dtype == dtype else asarray(self, dtype)  # type: ignore[attr-defined]
+        return _copied(self) if self.dtype is dtype_of(dtype) else asarray(self, dtype)
 
 
 def _copied(x: Any) -> Any:

@@ -28,8 +28,10 @@ from .weak import Weak
 
 
 class _Rule(threading.local):
-    """Whose rule holds in the function that runs: `plain` is TensorFlow's. What is in between, in an implementation, are
-    Tensors either way, so only the arguments tell."""
+    """Whose rule holds in the function that runs: with `plain` TensorFlow's.
+
+    What an implementation has in between are Tensors either way, so only the arguments tell.
+    """
 
     plain = False
 
@@ -101,7 +103,7 @@ def kind_of(x: Any) -> Kind:
 @lru_cache(4096)
 def loop_of(ufunc: np.ufunc, kinds: tuple[Kind, ...]) -> tuple[np.dtype[Any], ...]:
     """The dtypes of a ufunc's operands and results. Raises TypeError, as NumPy does, when there is no such loop."""
-    if all(k in _PYTHON for k in kinds):
+    if all(isinstance(k, type) for k in kinds):
         kinds = tuple(np.dtype(k) for k in kinds)
     return ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
 
@@ -109,9 +111,9 @@ def loop_of(ufunc: np.ufunc, kinds: tuple[Kind, ...]) -> tuple[np.dtype[Any], ..
 @lru_cache(4096)
 def joined(kinds: tuple[Kind, ...]) -> np.dtype[Any]:
     """`np.result_type` of kinds."""
-    if all(k in _PYTHON for k in kinds):
+    if all(isinstance(k, type) for k in kinds):
         return np.result_type(*kinds)
-    return np.result_type(*[k(0) if k in _PYTHON else k for k in kinds])
+    return np.result_type(*[k(0) if isinstance(k, type) else k for k in kinds])
 
 
 def tensor(x: Any, dtype: Any = None) -> Tensor:
@@ -163,6 +165,11 @@ def promoted(what: str, *xs: Any) -> list[Tensor]:
         return operands(what, *xs)
     want = joined(tuple(kind_of(x) for x in xs))
     return [to(x, want) for x in xs]
+
+
+def strong(what: str, *xs: Any) -> list[Tensor]:
+    """As `promoted`, of a function that makes arrays of its operands: a Python number has its default dtype."""
+    return promoted(what, *(xs if rule.plain else [x if is_tensor(x) else tensor(x) for x in xs]))
 
 
 def _number_or_tensor(x: Any) -> Any:

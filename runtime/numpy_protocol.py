@@ -2,15 +2,15 @@
 
 `np.sin(t)`, `np.add(a, t)` and `a @ t` come here through `__array_ufunc__`, `np.mean(t)` and `np.concatenate([t, u])`
 through `__array_function__`; the methods and operators of Arrays come here too. What computes a function is in two
-tables, `UFUNCS` and `FUNCTIONS`, from NumPy's function object to ours. A function that is in neither cannot be recorded:
-inside a trace, or where a tape follows an Array, that is an error with the user's line. Otherwise NumPy computes it.
+tables, `UFUNCS` and `FUNCTIONS`, from NumPy's function object to ours. A function in neither cannot be recorded: inside
+a trace, or where a tape follows an Array, that is an error with the user's line. Otherwise NumPy computes it.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from .context import context, slow_mode
 from .convert import as_tensor, is_tensor
 from .location import at, warn
 
+F = TypeVar("F", bound=Callable[..., Any])
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}  # filled by `implements`
 _loaded: list[Any] = []
 _NOT_GIVEN = (None, np._NoValue)
@@ -27,10 +28,10 @@ class NumpyNotSupported(TypeError):
     """A NumPy function, or an argument of one, that pullback cannot record: see the text for what to write instead."""
 
 
-def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def implements(*functions: Any) -> Callable[[F], F]:
     """Enters an implementation into `FUNCTIONS`. It has NumPy's signature, without `out`."""
 
-    def enter(implementation: Callable[..., Any]) -> Callable[..., Any]:
+    def enter(implementation: F) -> F:
         for f in functions:
             FUNCTIONS[f] = implementation
         return implementation
@@ -208,7 +209,9 @@ INSTEAD = {
 
 def is_followed(t: Any) -> bool:
     """Whether a tape of this thread has a gradient to lose."""
-    return any(getattr(r, "follows", lambda _: False)(t) for r in context.recorders)
+    part = getattr(t, "_part", None)
+    seen = (t,) if part is None else (t, part.base)
+    return any(r.follows(x) for r in context.recorders if hasattr(r, "follows") for x in seen)
 
 
 def to_numpy(x: Any) -> Any:

@@ -57,6 +57,13 @@ def floats(t: Tensor) -> Tensor:
     return t if t.dtype.is_differentiable else cast(t, float64)
 
 
+def not_bool(what: str, t: Tensor, x: Any) -> Tensor:
+    """The tensor made of `x`. Raises TypeError where NumPy would subtract bools."""
+    if tensor(x).dtype.is_bool:
+        fail(TypeError, f"{what}: bools cannot be subtracted")
+    return t
+
+
 def masked(t: Tensor, where: Any, neutral: Any) -> Tensor:
     """The tensor with a neutral element where the mask is False."""
     if where is True or not given(where):
@@ -80,7 +87,7 @@ def _total(name: str, join: np.ufunc, neutral: Any) -> Any:
     ) -> Tensor:
         t = masked(accumulator(tensor(a), dtype), where, neutral)
         y = reduced(name, t, axis, keepdims)
-        return y if not given(initial) else call_ufunc(join, y, tensor(initial, y.dtype))  # type: ignore[no-any-return]
+        return y if not given(initial) else call_ufunc(join, y, tensor(initial, y.dtype))
 
     return total
 
@@ -132,8 +139,8 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: Any = False
     """The weighted mean."""
     t = floats(tensor(a))
     if weights is None:
-        y = mean(t, axis, keepdims=keepdims)
-        return (y, broadcast_to(element_count(t, axes_argument(axis, t.ndim), y.dtype), y.type.shape)) if returned else y
+        y, n = mean(t, axis, keepdims=keepdims), element_count(t, axes_argument(axis, t.ndim), t.dtype)
+        return (y, broadcast_to(n, y.type.shape)) if returned else y
     t, w = promoted("np.average", t, floats(tensor(weights)))
     if w.type.shape != t.type.shape:
         if w.ndim != 1 or axis is None:
@@ -157,7 +164,7 @@ def _extreme(name: str, of_bools: str, join: np.ufunc) -> Any:
         if product(tuple(t.type.shape[k] for k in axes)) == 0 and not given(initial):
             fail(ValueError, f"zero-size array to reduction operation {join.__name__} which has no identity")
         y = reduced(of_bools if t.dtype.is_bool else name, t, axes, keepdims)
-        return y if not given(initial) else call_ufunc(join, y, tensor(initial, y.dtype))  # type: ignore[no-any-return]
+        return y if not given(initial) else call_ufunc(join, y, tensor(initial, y.dtype))
 
     return extreme
 

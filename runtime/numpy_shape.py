@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -17,15 +16,13 @@ from .convert import static_value
 from .dispatch import call, with_line
 from .errors import OpError, fail
 from .location import at
-from .numpy_promote import promoted, rule, tensor
+from .numpy_promote import tensor
 from .numpy_protocol import NumpyNotSupported, implements
 from .numpy_ufuncs import op
 from .ops_shape import (
     axis_argument,
     broadcast_to,
-    concat,
     known_sizes,
-    part,
     shape_argument,
 )
 from .ops_shape import pad as pad_op
@@ -33,7 +30,6 @@ from .ops_shape import repeat as repeat_op
 from .ops_shape import reshape as reshape_op
 from .ops_shape import reverse as reverse_op
 from .ops_shape import roll as roll_op
-from .ops_shape import stack as stack_op
 from .ops_shape import tile as tile_op
 from .ops_shape import transpose as transpose_op
 from .tensor import Tensor
@@ -78,7 +74,8 @@ def swapaxes(a: Any, axis1: Any, axis2: Any) -> Tensor:
     return transpose_op(t, order)
 
 
-def _numbers(axis: Any, rank: int, what: str = "axis") -> list[int]:
+def axis_numbers(axis: Any, rank: int, what: str = "axis") -> list[int]:
+    """An axis or several, counted from the start."""
     found = static_value(axis, f"The argument `{what}`")
     return [axis_argument(k, rank, what) for k in (found if isinstance(found, (list, tuple)) else [found])]
 
@@ -87,13 +84,18 @@ def _numbers(axis: Any, rank: int, what: str = "axis") -> list[int]:
 def moveaxis(a: Any, source: Any, destination: Any) -> Tensor:
     """Dimensions moved to other places; the others keep their order."""
     t = tensor(a)
-    start, end = _numbers(source, t.ndim, "source"), _numbers(destination, t.ndim, "destination")
+    return transpose_op(t, moved(t.ndim, source, destination))
+
+
+def moved(rank: int, source: Any, destination: Any) -> list[int]:
+    """The order of dimensions that `moveaxis` gives."""
+    start, end = axis_numbers(source, rank, "source"), axis_numbers(destination, rank, "destination")
     if len(start) != len(end):
         fail(ValueError, "`source` and `destination` arguments must have the same number of elements")
-    order = [k for k in range(t.ndim) if k not in start]
+    order = [k for k in range(rank) if k not in start]
     for to, k in sorted(zip(end, start, strict=True)):
         order.insert(to, k)
-    return transpose_op(t, order)
+    return order
 
 
 @implements(np.rollaxis)
@@ -109,22 +111,32 @@ def rollaxis(a: Any, axis: Any, start: Any = 0) -> Tensor:
 def expand_dims(a: Any, axis: Any) -> Tensor:
     """New dimensions of size 1."""
     t = tensor(a)
+    return reshape_op(t, expanded(t, axis))
+
+
+def expanded(t: Any, axis: Any) -> list[Any]:
+    """The sizes that `expand_dims` gives."""
     axes = static_value(axis, "The argument `axis`")
     axes = list(axes) if isinstance(axes, (list, tuple)) else [axes]
-    new = set(_numbers(axes, t.ndim + len(axes)))
+    new = set(axis_numbers(axes, t.ndim + len(axes)))
     old = iter(t.type.shape)
-    return reshape_op(t, [1 if k in new else next(old) for k in range(t.ndim + len(axes))])
+    return [1 if k in new else next(old) for k in range(t.ndim + len(axes))]
 
 
 @implements(np.squeeze)
 def squeeze(a: Any, axis: Any = None) -> Tensor:
     """Without dimensions of size 1."""
     t = tensor(a)
+    return reshape_op(t, squeezed(t, axis))
+
+
+def squeezed(t: Any, axis: Any) -> list[Any]:
+    """The sizes that `squeeze` gives."""
     dims = t.type.shape
-    drop = {k for k, d in enumerate(dims) if d == 1} if axis is None else set(_numbers(axis, t.ndim))
+    drop = {k for k, d in enumerate(dims) if d == 1} if axis is None else set(axis_numbers(axis, t.ndim))
     if any(dims[k] != 1 for k in drop):
         fail(ValueError, "cannot select an axis to squeeze out which has size not equal to one")
-    return reshape_op(t, [d for k, d in enumerate(dims) if k not in drop])
+    return [d for k, d in enumerate(dims) if k not in drop]
 
 
 def _at_least(rank: int, place: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> Any:
@@ -165,134 +177,12 @@ def common_shape(*shapes: tuple[Any, ...]) -> tuple[Any, ...]:
         raise with_line(e) from None
 
 
-# ---------------------------------------------------------------- several arrays
-def _list(arrays: Any) -> list[Any]:
-    return list(arrays) if isinstance(arrays, (list, tuple)) else list(tensor(arrays))
-
-
-def _same_kind(what: str, arrays: Any, dtype: Any) -> list[Tensor]:
-    items = _list(arrays)
-    if not items:
-        fail(ValueError, "need at least one array to concatenate")
-    if dtype is not None:
-        return [tensor(a, dtype) for a in items]
-    return promoted(what, *(items if rule.plain else [a if hasattr(a, "dtype") else tensor(a) for a in items]))
-
-
-@implements(np.concatenate)
-def concatenate(arrays: Any, /, axis: Any = 0, dtype: Any = None, casting: str = "same_kind") -> Tensor:
-    """One after another along an axis; flattened for None."""
-    ts = _same_kind("np.concatenate", arrays, dtype)
-    if axis is None:
-        ts, axis = [reshape_op(t, (-1,)) for t in ts], 0
-    if not ts[0].ndim:
-        fail(ValueError, "zero-dimensional arrays cannot be concatenated")
-    return concat(ts, axis)
-
-
-@implements(np.stack)
-def stack(arrays: Any, axis: Any = 0, *, dtype: Any = None, casting: str = "same_kind") -> Tensor:
-    """Along a new axis."""
-    return stack_op(_same_kind("np.stack", arrays, dtype), axis)
-
-
-@implements(np.vstack)
-def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Tensor:
-    """Rows one below another."""
-    return concatenate([atleast_2d(a) for a in _list(tup)], 0, dtype)
-
-
-@implements(np.hstack)
-def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Tensor:
-    """Beside each other."""
-    ts = [atleast_1d(a) for a in _list(tup)]
-    return concatenate(ts, 0 if ts and ts[0].ndim == 1 else 1, dtype)
-
-
-@implements(np.dstack)
-def dstack(tup: Any) -> Tensor:
-    """Along the third dimension."""
-    return concatenate([atleast_3d(a) for a in _list(tup)], 2)
-
-
-@implements(np.column_stack)
-def column_stack(tup: Any) -> Tensor:
-    """Vectors as columns."""
-    ts = [tensor(a) for a in _list(tup)]
-    return concatenate([t if t.ndim > 1 else reshape_op(t, (-1, 1)) for t in ts], 1)
-
-
-@implements(np.append)
-def append(arr: Any, values: Any, axis: Any = None) -> Tensor:
-    """One behind the other."""
-    return concatenate([arr if hasattr(arr, "dtype") else tensor(arr), tensor(values)], axis)
-
-
-@implements(np.block)
-def block(arrays: Any) -> Tensor:
-    """A matrix of blocks, given as nested lists."""
-
-    def depth(x: Any) -> int:
-        return 1 + max(map(depth, x)) if isinstance(x, list) else 0
-
-    levels = depth(arrays)
-
-    def join(x: Any, level: int) -> Tensor:
-        if isinstance(x, list):
-            return concatenate([join(v, level + 1) for v in x], level - levels)
-        t = tensor(x)
-        return t if t.ndim >= levels else reshape_op(t, (*(1,) * (levels - t.ndim), *t.type.shape))
-
-    return join(arrays, 0)
-
-
-def _cuts(n: Any, sections: Any, equal: bool) -> list[Any]:
-    """Where the parts begin and end."""
-    where = static_value(sections, "The argument `indices_or_sections`")
-    if isinstance(where, (list, tuple)):
-        ends = [slice(None, c).indices(n)[1] for c in where]
-        return [0, *ends, n]
-    if where <= 0:
-        fail(ValueError, "number sections must be larger than 0.")
-    small, more = divmod(n, where)
-    if equal and more:
-        fail(ValueError, "array split does not result in an equal division")
-    return [k * small + min(k, more) for k in range(where + 1)]
-
-
-def _split(name: str, equal: bool) -> Any:
-    def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Tensor]:
-        t = tensor(ary)
-        k = axis_argument(axis, t.ndim)
-        cuts = _cuts(known_sizes(t, name)[k], indices_or_sections, equal)
-        return [part(t, k, a, max(c - a, 0)) for a, c in pairwise(cuts)]
-
-    return split
-
-
-split = implements(np.split)(_split("np.split", True))
-array_split = implements(np.array_split)(_split("np.array_split", False))
-
-
-@implements(np.hsplit)
-def hsplit(ary: Any, indices_or_sections: Any) -> list[Tensor]:
-    """Parts beside each other."""
-    t = tensor(ary)
-    return split(t, indices_or_sections, 1 if t.ndim > 1 else 0)  # type: ignore[no-any-return]
-
-
-@implements(np.vsplit)
-def vsplit(ary: Any, indices_or_sections: Any) -> list[Tensor]:
-    """Parts one below another."""
-    return split(ary, indices_or_sections, 0)  # type: ignore[no-any-return]
-
-
 # ---------------------------------------------------------------- turned round, moved, repeated
 @implements(np.flip)
 def flip(m: Any, axis: Any = None) -> Tensor:
     """The opposite order along axes."""
     t = tensor(m)
-    return reverse_op(t, list(range(t.ndim)) if axis is None else _numbers(axis, t.ndim))
+    return reverse_op(t, list(range(t.ndim)) if axis is None else axis_numbers(axis, t.ndim))
 
 
 @implements(np.fliplr)
@@ -311,7 +201,7 @@ def flipud(m: Any) -> Tensor:
 def rot90(m: Any, k: Any = 1, axes: Any = (0, 1)) -> Tensor:
     """Turned by k quarters in a plane."""
     t = tensor(m)
-    i, j = _numbers(axes, t.ndim, "axes")
+    i, j = axis_numbers(axes, t.ndim, "axes")
     turns = static_value(k, "The argument `k`") % 4
     if turns == 0:
         return t
@@ -326,7 +216,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Tensor:
     t = tensor(a)
     if axis is None:
         return reshape_op(roll_op(reshape_op(t, (-1,)), shift, 0), t.type.shape)
-    shifts, axes = static_value(shift, "The argument `shift`"), _numbers(axis, t.ndim)
+    shifts, axes = static_value(shift, "The argument `shift`"), axis_numbers(axis, t.ndim)
     if not isinstance(shifts, (list, tuple)):
         shifts = [shifts] * len(axes)
     return roll_op(t, list(shifts), axes * len(shifts) if len(axes) == 1 else axes)
@@ -367,13 +257,14 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Te
         value = kwargs.pop("constant_values", 0)
         if np.ndim(value):
             raise NumpyNotSupported(f"np.pad: constant_values must be one number here, got {value!r}{at()}")
-        return pad_op(t, rows, "CONSTANT", tensor(value, t.dtype)) if not kwargs else _no_pad(mode, kwargs)
+        if not kwargs:
+            return pad_op(t, rows, "CONSTANT", tensor(value, t.dtype))
     if kwargs:
-        return _no_pad(mode, kwargs)
+        _no_pad(mode, kwargs)
     if mode in _MODES:
         return pad_op(t, rows, _MODES[mode])
     if mode not in ("edge", "wrap"):
-        return _no_pad(mode, kwargs)
+        _no_pad(mode, kwargs)
     for k, (low, high) in enumerate(rows):
         n = known_sizes(t, "np.pad")[k]
         places = np.arange(-low, n + high)
@@ -381,7 +272,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Te
     return t
 
 
-def _no_pad(mode: Any, kwargs: Any) -> Any:
+def _no_pad(mode: Any, kwargs: Any) -> NoReturn:
     raise NumpyNotSupported(f"np.pad(mode={mode!r}{', ' if kwargs else ''}{', '.join(kwargs)}) is not available{at()}")
 
 

@@ -12,9 +12,9 @@ from .convert import make, static_value
 from .dispatch import call
 from .errors import fail
 from .location import at
-from .numpy_promote import promoted, tensor
+from .numpy_promote import joined, promoted, tensor
 from .numpy_protocol import NumpyNotSupported, implements
-from .numpy_reduce import floats, keeps, reduced
+from .numpy_reduce import floats, keeps, not_bool, reduced
 from .numpy_shape import take
 from .numpy_ufuncs import number, op
 from .ops_shape import axis_argument, expand_dims, known_sizes, part, reshape
@@ -67,7 +67,7 @@ def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Tens
 @implements(np.median)
 def median(a: Any, axis: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Tensor:
     """The middle of the sorted elements, or the mean of the two; NaN where one is."""
-    return quantile(a, 0.5, axis, keepdims=keepdims)
+    return _quantiles(tensor(a), 0.5, axis, keepdims)
 
 
 @implements(np.quantile)
@@ -77,8 +77,12 @@ def quantile(
     """The q-th part of the sorted elements, linear in between; q must be known."""
     if method != "linear":
         raise NumpyNotSupported(f"np.quantile: the method {method!r} is not available: use 'linear'{at()}")
-    whole = tensor(a)
-    t, k = _line_up(floats(whole), axis)
+    return _quantiles(not_bool("np.quantile", tensor(a), a), q, axis, keepdims)
+
+
+def _quantiles(whole: Tensor, q: Any, axis: Any, keepdims: Any) -> Tensor:
+    kind = joined((whole.dtype.np, float if np.ndim(q) == 0 else np.dtype(float)))
+    t, k = _line_up(floats(cast(whole, kind)), axis)
     n = known_sizes(t, "np.quantile")[k]
     share = np.asarray(static_value(q, "The argument `q`"), np.float64)
     if not n or (share.size and not (share.min() >= 0 and share.max() <= 1)):
@@ -140,7 +144,7 @@ def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, re
     if return_index:
         out.append(make(first))
     if return_inverse:
-        out.append(make(inverse.reshape(tensor(ar).type.shape)))  # type: ignore[arg-type]
+        out.append(make(inverse.reshape(tensor(ar).type.shape)))
     if return_counts:
         out.append(make(counts))
     return tuple(out) if len(out) > 1 else out[0]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.dtypes import as_dtype, bool_, int8
+from ..ir.dtypes import as_dtype, bool_, int8, int64
 from ..ir.opdef import get
 from .arithmetic import cast
 from .dispatch import apply
@@ -280,6 +280,8 @@ def _matmul(x: Tensor, y: Tensor) -> Any:
 def _vecdot(x: Tensor, y: Tensor) -> Any:
     from .ops_reduce import reduce_sum
 
+    if x.dtype.is_bool:
+        return cast(_vecdot(cast(x, int64), cast(y, int64)), bool_)
     return reduce_sum(op("mul", UFUNCS[np.conjugate](x), y), -1)
 
 

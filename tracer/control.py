@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from ..runtime.context import in_function
-from ..runtime.location import at, warn
+from ..runtime.location import warn
 from ..runtime.numpy_create import CREATION
-from ..runtime.ops_sizes import shape as shape_of
 from .control_branch import If, returned
+from .control_builtins import BUILTINS
 from .control_expr import and_, assert_, chain, give, join, keep, kept, not_, or_, other, then
 from .control_iter import lazy
 from .control_loop import While
@@ -28,10 +28,7 @@ from .control_roll import For
 from .control_state import NOT_RETURNED, UNDEFINED
 from .control_text import late, piece, text, traced_print
 from .harmless import check_call, check_change, check_rebound
-from .number import Number
-from .number_numpy import BUILTINS, to_bool, to_float, to_int
 from .rewrite import convert, converted_function
-from .symbolic import SymbolicTensor
 from .trials import Unroll, trials
 
 locals = builtins.locals
@@ -58,27 +55,28 @@ def call(f: Any) -> Any:
     if kind is _Function:
         return _of_numpy(f) if f.__module__ == "numpy" else converted_function(f)
     if kind is _Builtin or kind is type:
-        return (_BUILTINS.get(f) if current_trace() is not None else None) or _of_numpy(f)
+        return (_BUILTINS.get(f) or CREATION.get(f, f)) if in_function() else f
     if kind is _NumpyFunction:
         return _of_numpy(f)
     return convert(f) if not isinstance(getattr(f, "__self__", None), _RANDOM) else _drawn(f)
 
 
 def _of_numpy(f: Any) -> Any:
-    """A NumPy function that makes an array, in the form that makes one of ours inside of functions."""
+    """A NumPy function that makes an array, inside of a function in the form that makes one of ours."""
     return CREATION.get(f, f) if in_function() else f
 
 
 def _drawn(f: Any) -> Any:
-    """A function of np.random: called once, while tracing."""
-    if current_trace() is None:
+    """A function of np.random; while tracing it is called once for all calls."""
+    if not in_function():
         return f
 
     def draw(*args: Any, **kwargs: Any) -> Any:
-        warn(
-            f"{f.__name__} of np.random is called once, while the function is traced: every call of the compiled "
-            "function sees the same numbers; write pb.random.normal, pb.random.uniform, ... for new ones on each call"
-        )
+        if current_trace() is not None:
+            warn(
+                f"{f.__name__} of np.random is called once, while the function is traced: every call of the compiled "
+                "function sees the same numbers; write pb.random.normal, pb.random.uniform, ... for new ones"
+            )
         result = f(*args, **kwargs)
         return CREATION[np.array](result) if isinstance(result, np.ndarray) else result
 
@@ -134,11 +132,34 @@ def entry(f: Callable[..., Any]) -> Callable[..., Any]:
             if better is e:
                 raise
             raise better from None
+        except ValueError as e:
+            if not str(e).startswith("setting an array element") or current_trace() is None:
+                raise
+            raise _into_ndarray(e) from None
         finally:
             unwind(start)
             del trials.open[tried:]
 
     return run
+
+
+def _into_ndarray(error: ValueError) -> ValueError:
+    """The error for a tensor that is written into an ndarray of NumPy's own, which a trace does not follow."""
+    new = ValueError(
+        f"{error} [{_line_of(error)}] A tensor of the compiled function cannot be written into an ndarray that was "
+        "made outside of it, or by NumPy from Python numbers alone: make a copy in the function first, "
+        "A = np.array(A), or pass the array as an argument"
+    )
+    return new.with_traceback(error.__traceback__)
+
+
+def _line_of(error: Exception) -> str:
+    """The innermost line of the error's traceback."""
+    line, tb = "", error.__traceback__
+    while tb is not None:
+        line = f"{tb.tb_frame.f_code.co_filename}:{tb.tb_lineno}"
+        tb = tb.tb_next
+    return line
 
 
 def explained(error: NameError) -> NameError:
@@ -148,53 +169,16 @@ def explained(error: NameError) -> NameError:
     if note is None:
         return error
     assert found is not None
-    line, tb = "", error.__traceback__
-    while tb is not None:
-        line = f"{tb.tb_frame.f_code.co_filename}:{tb.tb_lineno}"
-        tb = tb.tb_next
+    line = _line_of(error)
     new = UnsetVariable(f"the variable '{found[1]}' may be unset where it is used at {line}: {note}; set it there too")
     return new.with_traceback(error.__traceback__)
-
-
-def tensor_len(x: Any) -> Any:
-    """`len`, also of a tensor: its first size."""
-    if not isinstance(x, SymbolicTensor):
-        return len(x)
-    shape = x.type.shape
-    if not shape:
-        raise TypeError(f"len() of a scalar tensor{at()}")
-    if isinstance(shape[0], int):
-        return shape[0]
-    return shape_of(x)[0]
-
-
-def _number(name: str, python: Callable[..., Any], dtype: str, number: Callable[[Number], Any]) -> Callable[..., Any]:
-    def convert_number(*args: Any, **kwargs: Any) -> Any:
-        """The builtin; a tensor whose value is not known becomes a scalar tensor."""
-        if len(args) == 1 and not kwargs and isinstance(args[0], Number):
-            return number(args[0])
-        if len(args) == 1 and not kwargs and isinstance(args[0], SymbolicTensor) and args[0]._known() is None:
-            from ..runtime.arithmetic import cast
-
-            if args[0].type.shape:
-                raise TypeError(f"{name}() of a tensor of shape {args[0].shape}{at()}")
-            return cast(args[0], dtype)
-        return python(*args, **kwargs)
-
-    return convert_number
 
 
 _Function = type(entry)
 _Builtin = type(len)
 _NumpyFunction = type(np.linspace)
 _RANDOM = (np.random.RandomState, np.random.Generator)
-_BUILTINS: dict[Any, Callable[..., Any]] = {
-    len: tensor_len,
-    int: _number("int", int, "int32", to_int),
-    float: _number("float", float, "float32", to_float),
-    bool: _number("bool", bool, "bool", to_bool),
-    print: traced_print,
-} | BUILTINS
+_BUILTINS: dict[Any, Callable[..., Any]] = BUILTINS | {print: traced_print}
 
 __all__ = [
     "NOT_RETURNED", "UNDEFINED", "For", "If", "While", "and_", "assert_", "call", "caught", "chain", "changes", "depth",

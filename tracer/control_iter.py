@@ -19,6 +19,7 @@ from ..runtime.arithmetic import cast
 from ..runtime.convert import as_tensor
 from ..runtime.dispatch import call
 from ..runtime.location import at
+from ..runtime.numpy_create import CREATION
 from ..runtime.ops_sizes import shape as shape_of
 from ..runtime.tensor import Tensor
 from .control_region import current_trace
@@ -292,12 +293,20 @@ def lazy_reversed(x: Any) -> Any:
     return Counted(inner.count, lambda k: inner.item(last - k), inner.dtype)
 
 
+def numpy_range(*args: Any, **kwargs: Any) -> Any:
+    """`np.arange` of integers, as `range`: nothing is stored; of other numbers, the array."""
+    if not kwargs and all(isinstance(a, (int, np.integer)) for a in args):
+        return python_range(*map(int, args))
+    return CREATION[np.arange](*args, **kwargs)
+
+
 _LAZY: dict[Any, Callable[..., Any]] = {
     builtins.range: python_range,
     ops_create.range: tensor_range,
     builtins.enumerate: lazy_enumerate,
     builtins.zip: lazy_zip,
     builtins.reversed: lazy_reversed,
+    np.arange: numpy_range,
 }
 
 

@@ -273,7 +273,6 @@ class SymbolicArray(ArrayHandles, NumpyMethods, SymbolicTensor):
     """A tensor of a trace that behaves as a NumPy array; see `runtime.array`."""
 
     __slots__ = ()
-    trace = SymbolicTensor.trace  # not the method of ndarray: write np.trace(A)
 
 
 class SymbolicView(SymbolicArray):
