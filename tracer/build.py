@@ -14,6 +14,7 @@ from ..ir.types import TensorType
 from ..runtime.array import is_array
 from ..runtime.context import context, tracing
 from ..runtime.convert import as_tensor
+from ..runtime.stacked import StackedList
 from ..runtime.tensor import Tensor
 from .arguments import leaf_names, replace_leaves, type_of_leaf
 from .concrete import ConcreteFunction
@@ -121,8 +122,12 @@ def outputs_of(result: Any, name: str) -> tuple[list[Tensor], Structure]:
     Raises:
       TypeError: for a leaf that no tensor can be made of.
     """
-    structure, leaves = flatten(result, lambda x: isinstance(x, (Tensor, np.ndarray)) or hasattr(x, "_as_tensor"))
+    structure, leaves = flatten(result, _is_leaf)
     return [_as_output(x, name) for x in leaves], structure
+
+
+def _is_leaf(x: Any) -> bool:
+    return isinstance(x, (Tensor, np.ndarray)) or (hasattr(x, "_as_tensor") and not isinstance(x, StackedList))
 
 
 def _as_output(x: Any, name: str) -> Tensor:
