@@ -96,7 +96,7 @@ class StackedList:
         like = self.parts[0][0].type
         if t.type.dtype is not like.dtype or t.type.shape != like.shape[1:]:
             raise TypeError(
-                f"the list was filled by a loop with tensors {like.dtype.name}{list(like.shape[1:])}; a {t.type} cannot "
+                f"a loop filled the list with tensors {like.dtype.name}{list(like.shape[1:])}; a {t.type} cannot "
                 f"be appended: write `items = list(items)` before{at()}"
             )
         self.parts.append((t[None], 1))

@@ -55,7 +55,7 @@ class Appending:
 
     Attributes:
       start: the list before the loop. entries: what this trip appended: stacked tensors with their lengths.
-      previous: the last element at the trip's start, where it is carried; wants_previous: whether the body asked for it.
+      previous: the last element at the trip's start, where it is carried; wants_previous: whether the body asks for it.
     """
 
     def __init__(self, name: str, start: Any, trial: Any, block: Block, previous: Any) -> None:
@@ -100,7 +100,7 @@ class Appending:
                 if isinstance(found, Tensor):
                     return found
             self.stop("is read before it has an element", True)
-        self.stop("is read in the loop that fills it, by more than [-1]")
+        return self.stop("is read in the loop that fills it, by more than [-1]")
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_as_") or name in ("__array__", "__array_interface__", "__array_struct__"):
@@ -201,5 +201,4 @@ class Lists:
         """Behind the loop: what the variables are."""
         for n in self.names:
             at = carried.slots.get((n, -1))
-            size = None if at is None else outs[at].type.shape[0]
-            values[n] = start[n] if at is None else after_loop(start[n], outs[at], int(size))
+            values[n] = start[n] if at is None else after_loop(start[n], outs[at], int(outs[at].type.shape[0]))

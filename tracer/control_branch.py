@@ -37,6 +37,7 @@ from .control_state import (
     same,
     snapshot,
     taken_apart,
+    variables,
 )
 from .control_test import condition
 from .number import Number, Owners, joined, kind_of, owners_of, range_of, storage, stored
@@ -121,7 +122,8 @@ class Merge:
         for leaf in leaves:
             if isinstance(leaf, Number):
                 zero = leaf.kind(0)
-                out.append(self._number(name, *((zero, leaf) if side else (leaf, zero)), leaf.kind))
+                x, y = (zero, leaf) if side else (leaf, zero)
+                out.append(self._number(name, x, y, leaf.kind))
                 continue
             if not isinstance(leaf, Tensor):
                 out.append(leaf)
@@ -281,7 +283,7 @@ class If:
         """Whether the first branch runs."""
         if isinstance(self.test, bool):
             return self.test
-        self.before: Values = dict(here)
+        self.before: Values = variables(here)
         self.places = find_places(self.place_keys, here)
         self.start = snapshot(self.places)
         self.first = Region(self.test.trace).open()
@@ -292,7 +294,7 @@ class If:
         if isinstance(self.test, bool):
             return not self.test
         self.first.close()
-        self.ends: list[Values] = [dict(here) | snapshot(self.places)]
+        self.ends: list[Values] = [variables(here) | snapshot(self.places)]
         restore(managed(self.places, self.start, self.ends[0]), self.start)
         self.values, self.load = dict(self.before), True
         if self.guard is not None:
@@ -305,7 +307,7 @@ class If:
         if isinstance(self.test, bool):
             return False
         self.second.close()
-        self.ends.append(dict(here) | snapshot(self.places))
+        self.ends.append(variables(here) | snapshot(self.places))
         places = managed(self.places, self.start, *self.ends)
         names = [*self.needed, *(p.key for p in places)]
         merge = Merge((self.first, self.second), self.number)

@@ -26,7 +26,7 @@ from .control_loop import Driver
 from .control_loop import For as TensorFor
 from .control_numbers import NumberState
 from .control_region import Region, current_trace, depth, unwind
-from .control_state import UNDEFINED, PlaceKey, restore
+from .control_state import UNDEFINED, PlaceKey, restore, variables
 from .harmless import check_iterable
 from .number import Number, owners_of, range_of
 from .number_range import INT32, Range
@@ -121,9 +121,10 @@ class RolledFor(TensorFor):
         self.load = self.load and bool(self.failures)
         if not self.failures:
             self.here = self.start = self.after_body = {}
-            self.state = self.lists = None  # what holds on to the lists would make them look shared
+            for name in ("lists", "state"):  # they hold on to the lists, which would look shared
+                self.__dict__.pop(name, None)
             self.lists = Lists([n for n in self.all_lists if is_private(here, n)], self)
-        self.after_body = dict(here) if self.failures or self.first_trip else {}
+        self.after_body = variables(here) if self.failures or self.first_trip else {}
         return not self.failures and self.flag is not None and here.get(self.flag) is True
 
     def get(self, name: str) -> Any:
@@ -318,7 +319,7 @@ class RolledFor(TensorFor):
 
     def accept(self, body: Region, here: Mapping[str, Any]) -> bool:
         """As in the base; all that Python changed counts, not tensors only."""
-        end = dict(here) | {p.key: p.get() for p in self.places}
+        end = variables(here) | {p.key: p.get() for p in self.places}
         body.close()
         self.changed = {}
         state = self.state

@@ -136,7 +136,9 @@ BUILTINS: dict[Any, Callable[..., Any]] = {
     isinstance: is_instance, type: type_of, sum: sum_of,
     min: _extreme("minimum", min), max: _extreme("maximum", max),
     math.fabs: _of_float(math.fabs, "abs"),
-} | {f: _of_stacked(f) for f in _STACKED} | {getattr(math, n): _of_float(getattr(math, n), n) for n in _MATH}  # fmt: skip
+}  # fmt: skip
+BUILTINS |= {f: _of_stacked(f) for f in _STACKED}
+BUILTINS |= {getattr(math, n): _of_float(getattr(math, n), n) for n in _MATH}
 
 
 def to_int(x: Number) -> Any:
