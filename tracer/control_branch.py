@@ -17,6 +17,7 @@ from ..runtime.context import context
 from ..runtime.dispatch import record
 from ..runtime.location import user_location
 from ..runtime.tensor import Tensor
+from ..runtime.tensor_array import Unwritten
 from .compiled_call import CompiledOp, is_tracked
 from .control_region import Region, frames, free_values, tensors_of
 from .control_state import (
@@ -141,6 +142,7 @@ class Merge:
         if None not in kinds and not is_flag(name):
             return self._number(name, x, y, joined(*kinds))
         ways = ("in the first branch", "in the second")
+        x, y = self._written(x, y, 0), self._written(y, x, 1)
         tensors = isinstance(x, Tensor), isinstance(y, Tensor)
         advice = "both branches must give tensors of one dtype and shape (pb.cast, pb.reshape, pb.broadcast_to)"
         if all(tensors):
@@ -160,6 +162,13 @@ class Merge:
         if a.type != b.type:
             bad_types(name, "this `if`", a, b, ways, advice)
         return self._result(name, a, b)
+
+    def _written(self, x: Any, y: Any, side: int) -> Any:
+        """A TensorArray's buffer to which one branch did not write, where the other did."""
+        if not isinstance(x, Unwritten) or not isinstance(y, Tensor):
+            return x
+        with self.regions[side].again():
+            return placeholder(y.type)
 
     def _number(self, name: str, x: Any, y: Any, kind: type) -> Result:
         a, b = range_of(x), range_of(y)
