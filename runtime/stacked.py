@@ -10,30 +10,56 @@ import operator
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from .array import array_of, is_array
 from .convert import as_tensor
 from .location import at
 from .tensor import Tensor
 from .weak import Weak
 
+_LOST = (
+    "this writes to an element of a list that a loop of the compiled function filled, and the list would not see it: "
+    "write to a copy, or build the list with `for i in pb.unroll(range(n))`"
+)
+
+
+def row_of(x: Any) -> Tensor:
+    """A tensor as a stack of one, whatever its kind."""
+    from .ops_shape import expand_dims
+
+    return expand_dims(as_tensor(x), 0)
+
 
 class StackedList:
-    """A list of tensors, in parts: pairs of a stacked tensor and its length."""
+    """A list of tensors in parts, pairs of a stacked tensor and its length. `arrays`: whether they are NumPy's kind."""
 
-    __slots__ = ("parts",)
+    __slots__ = ("arrays", "parts")
 
-    def __init__(self, parts: Iterable[tuple[Tensor, int]]) -> None:
-        self.parts = list(parts)
+    def __init__(self, parts: Iterable[tuple[Tensor, int]], arrays: bool = False) -> None:
+        self.parts, self.arrays = list(parts), arrays
 
     @staticmethod
     def of(items: Iterable[Any]) -> StackedList:
         """A list of tensors, one by one."""
-        return StackedList([(as_tensor(x)[None], 1) for x in items])
+        found = list(items)
+        return StackedList([(row_of(x), 1) for x in found], any(map(is_array, found)))
 
     # ------------------------------------------------------------ as tensors
     def _as_tensor(self) -> Tensor:
         from .ops_shape import concat
 
-        return self.parts[0][0] if len(self.parts) == 1 else concat([t for t, _ in self.parts], 0)
+        return self._kind(concat([t for t, _ in self.parts], 0))
+
+    def _kind(self, t: Tensor) -> Tensor:
+        """A fresh tensor as an array, if that is what the elements are."""
+        return array_of(t) if self.arrays and not is_array(t) else t
+
+    def _element(self, t: Tensor, k: int) -> Tensor:
+        """A row of a part. It is a copy of what is in the list: a write to it would be lost, and is refused."""
+        found = self._kind(t[k])
+        shared = getattr(getattr(found, "trace", None), "shared", None)
+        if shared is not None:
+            shared[id(found)] = found, _LOST
+        return found
 
     def _as_list(self) -> list[Tensor]:
         return list(self)
@@ -49,7 +75,7 @@ class StackedList:
 
         t = self._as_tensor()
         k = axis_argument(axis, t.ndim)
-        return t if k == 0 else transpose(t, [*range(1, k + 1), 0, *range(k + 1, t.ndim)])
+        return t if k == 0 else self._kind(transpose(t, [*range(1, k + 1), 0, *range(k + 1, t.ndim)]))
 
     def joined(self, axis: int) -> Tensor:
         """The elements one after another along an axis of theirs."""
@@ -59,27 +85,27 @@ class StackedList:
         if not element:
             raise ValueError(f"concat: scalars have no axis to join along: use pb.stack{at()}")
         k = axis_argument(axis, len(element))
-        return reshape(self.stacked(k), [*element[:k], -1, *element[k + 1 :]])
+        return self._kind(reshape(self.stacked(k), [*element[:k], -1, *element[k + 1 :]]))
 
     # ------------------------------------------------------------ as a list
     def __len__(self) -> int:
         return sum(n for _, n in self.parts)
 
     def __iter__(self) -> Iterator[Tensor]:
-        return (t[k] for t, n in self.parts for k in range(n))
+        return (self._element(t, k) for t, n in self.parts for k in range(n))
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, slice):
             return self._slice(key)
         if isinstance(key, (Tensor, Weak)) or hasattr(type(key), "_as_tensor"):
-            return self._as_tensor()[key]
+            return self._element(self._as_tensor(), key)
         k, size = operator.index(key), len(self)
         if not -size <= k < size:
             raise IndexError(f"list index {k} out of range for {size} elements{at()}")
         k %= size
         for t, n in self.parts:
             if k < n:
-                return t[k]
+                return self._element(t, k)
             k -= n
         raise AssertionError("the parts are as long as the list")
 
@@ -88,7 +114,7 @@ class StackedList:
         size = len(range(first, last, step))
         if not size:
             return []
-        return StackedList([(self._as_tensor()[slice(first, last if last >= 0 else None, step)], size)])
+        return StackedList([(self._as_tensor()[slice(first, last if last >= 0 else None, step)], size)], self.arrays)
 
     def append(self, x: Any) -> None:
         """One more element; one of another type makes an ordinary list of nothing here, and is refused."""
@@ -99,7 +125,7 @@ class StackedList:
                 f"a loop filled the list with tensors {like.dtype.name}{list(like.shape[1:])}; a {t.type} cannot "
                 f"be appended: write `items = list(items)` before{at()}"
             )
-        self.parts.append((t[None], 1))
+        self.parts.append((row_of(t), 1))
 
     def extend(self, items: Any) -> None:
         """More elements."""
@@ -111,7 +137,7 @@ class StackedList:
 
     def copy(self) -> StackedList:
         """A list of the same elements."""
-        return StackedList(self.parts)
+        return StackedList(self.parts, self.arrays)
 
     def pop(self, k: int = -1) -> Tensor:
         """Takes an element out."""
@@ -125,7 +151,7 @@ class StackedList:
 
     def __add__(self, other: Any) -> Any:
         if isinstance(other, StackedList):
-            return StackedList(self.parts + other.parts)
+            return StackedList(self.parts + other.parts, self.arrays)
         return list(self) + other if isinstance(other, list) else NotImplemented
 
     def __radd__(self, other: Any) -> Any:

@@ -15,14 +15,15 @@ from typing import Any, NoReturn
 from ..ir.graph import Block
 from ..ir.opdef import get
 from ..ir.types import TensorType
+from ..runtime.array import array_of, is_array
 from ..runtime.convert import as_tensor
 from ..runtime.dispatch import apply
 from ..runtime.ops_shape import concat
-from ..runtime.stacked import StackedList
+from ..runtime.stacked import StackedList, row_of
 from ..runtime.tensor import Tensor
 from .control_carry import Carried, Key, LoopState, Slot
 from .control_region import Region
-from .control_state import placeholder
+from .control_state import placeholder, taken_apart
 from .number import kind_of
 from .symbolic import SymbolicTensor
 from .trials import impossible
@@ -61,8 +62,11 @@ class Appending:
     def __init__(self, name: str, start: Any, trial: Any, block: Block, previous: Any) -> None:
         self.name, self.start, self.trial, self.block, self.previous = name, start, trial, block, previous
         self.entries: list[tuple[Tensor, int]] = []
+        self.elements: list[Tensor] = []  # one by one, as the body had them; of views the base
+        self.arrays = False
         self.latest: Any = previous
         self.wants_previous = False
+        self.also_held: list[str] = []  # variables that hold an element at the end of a trip
 
     def stop(self, what: str, first_trip: bool = False) -> NoReturn:
         """Ends the trial."""
@@ -73,11 +77,22 @@ class Appending:
         if not isinstance(x, Tensor) and (not hasattr(x, "_as_tensor") or kind_of(x) is not None):
             self.stop(f"gets elements of type {type(x).__name__}, not tensors")
         t = as_tensor(x)
-        self.add(t[None], 1)
+        self.add(row_of(t), 1, is_array(t))
         self.latest = t
+        part = getattr(t, "_part", None)
+        owner = t if part is None else part.base  # what a write would go to
+        self.elements.append(owner)
+        if isinstance(owner, SymbolicTensor):
+            self.trial.trace.shared[id(owner)] = (
+                owner,
+                f"this writes to what was appended to the list {self.name!r} before",
+            )
 
-    def add(self, stacked: Tensor, n: int) -> None:
+    def add(self, stacked: Tensor, n: int, arrays: bool) -> None:
         """More elements at once."""
+        if self.entries and arrays != self.arrays:
+            self.stop("gets tensors and arrays")
+        self.arrays = arrays
         trace = self.trial.trace
         if trace.builder.block is not self.block:
             self.stop("is appended to on some trips only, or in an inner loop on tensors")
@@ -93,7 +108,7 @@ class Appending:
             if self.latest is not None:
                 return self.latest
             if self.entries:
-                return self.entries[-1][0][-1]
+                return self._kind(self.entries[-1][0][-1])
             if len(self.start):
                 self.wants_previous = True
                 found = self.start[-1]
@@ -101,6 +116,20 @@ class Appending:
                     return found
             self.stop("is read before it has an element", True)
         return self.stop("is read in the loop that fills it, by more than [-1]")
+
+    def _kind(self, t: Tensor) -> Tensor:
+        return array_of(t) if self.arrays and not is_array(t) else t
+
+    def check_writes(self, trace: Any, end: Mapping[str, Any], held: Mapping[str, Any]) -> None:
+        """Ends the trial where a later trip may write to an element by another name."""
+        for t in self.elements:
+            if id(t) in trace.written and trace.home_of(t) is not self.block:
+                self.stop("gets an array that later trips write to; append a copy")
+            for name, value in end.items():
+                if any(leaf is t for leaf in taken_apart(value)[1]):
+                    if any(id(leaf) in trace.written for leaf in taken_apart(held.get(name))[1]):
+                        self.stop(f"gets what {name!r} holds, and the next trip writes to that; append a copy")
+                    self.also_held.append(name)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_as_") or name in ("__array__", "__array_interface__", "__array_struct__"):
@@ -131,13 +160,13 @@ class Appending:
         return self.entries[0][0] if len(self.entries) == 1 else concat([t for t, _ in self.entries], 0)
 
 
-def after_loop(start: Any, buffer: Tensor, n: int) -> Any:
+def after_loop(start: Any, buffer: Tensor, n: int, arrays: bool) -> Any:
     """The list behind the loop that appended the rows of a buffer to it."""
     if isinstance(start, Appending):
-        start.add(buffer, n)
+        start.add(buffer, n, arrays)
         return start
     parts = start.parts if isinstance(start, StackedList) else StackedList.of(start).parts
-    return StackedList([*parts, (buffer, n)])
+    return StackedList([*parts, (buffer, n)], arrays)
 
 
 class Lists:
@@ -151,6 +180,7 @@ class Lists:
         self.names, self.trial = list(names), trial
         self.initial: dict[str, Tensor] = {}
         self.appending: dict[str, Appending] = {}
+        self.held: dict[str, Any] = {}
 
     def slots(self) -> dict[Key, Slot]:
         """The values to carry that are known before the body is traced."""
@@ -158,19 +188,32 @@ class Lists:
 
     def bind(self, values: dict[str, Any], start: Mapping[str, Any], state: LoopState, region: Region) -> None:
         """At the body's start."""
+        self.held = dict(values)
         for n in self.names:
             slot = state.slots.get((n, -2))
             previous = None if slot is None else SymbolicTensor(slot.params[-1], self.trial.trace)
+            if previous is not None:
+                previous = array_of(previous) if is_array(self.initial[n]) else previous
+                self.trial.trace.shared[id(previous)] = previous, f"this writes to an element of the list {n!r}"
             self.appending[n] = values[n] = Appending(n, start[n], self.trial, region.block, previous)
 
-    def close(self, body: Region, state: LoopState, trips: int | None, steady: bool, trip: Callable[[], Any]) -> bool:
-        """At the end of the (closed) body. True when it has to be traced again."""
+    def check_writes(self, end: Mapping[str, Any]) -> None:
+        """Before the body is closed: ends the trial where a later trip may write to an element by another name."""
+        for a in self.appending.values():
+            a.check_writes(self.trial.trace, end, self.held)
+
+    def close(self, body: Region, state: LoopState, trips: int | None, trip: Callable[[], Any]) -> bool:
+        """At the end of the (closed) body. True when it has to be traced again.
+
+        Args:
+          trips: how many there are, None when that is not known. trip: makes the number of the present one.
+        """
         again = False
         for a in self.appending.values():
             if a.wants_previous and a.name not in self.initial:
                 self.initial[a.name] = as_tensor(a.start[-1])
                 again = True
-            if a.entries and (trips is None or not steady):
+            if a.entries and trips is None:
                 a.stop("grows in a loop whose number of trips is not known on entry")
         if again or trips is None:
             return again
@@ -201,4 +244,11 @@ class Lists:
         """Behind the loop: what the variables are."""
         for n in self.names:
             at = carried.slots.get((n, -1))
-            values[n] = start[n] if at is None else after_loop(start[n], outs[at], int(outs[at].type.shape[0]))
+            if at is None:
+                values[n] = start[n]
+                continue
+            a, buffer = self.appending[n], outs[at]
+            values[n] = after_loop(start[n], buffer, int(buffer.type.shape[0]), a.arrays)
+            for t in (leaf for name in a.also_held for leaf in taken_apart(values.get(name))[1]):
+                if isinstance(t, SymbolicTensor):
+                    self.trial.trace.shared[id(t)] = t, f"this writes to what the list {n!r} has as its last element"

@@ -320,11 +320,12 @@ class RolledFor(TensorFor):
     def accept(self, body: Region, here: Mapping[str, Any]) -> bool:
         """As in the base; all that Python changed counts, not tensors only."""
         end = variables(here) | {p.key: p.get() for p in self.places}
+        self.lists.check_writes(end)
         body.close()
         self.changed = {}
         state = self.state
         assert isinstance(state, NumberState)
-        again = self.lists.close(body, state, state.trips, self.flag is None, state.make_index)
+        again = self.lists.close(body, state, state.trips if self.flag is None else None, state.make_index)
         return state.leave(body, end) and not again
 
     def enter(self, region: Region) -> None:

@@ -67,7 +67,7 @@ def type_of(*args: Any, **kwargs: Any) -> Any:
 def sum_of(*args: Any, **kwargs: Any) -> Any:
     """`sum`."""
     if args and isinstance(args[0], StackedList):
-        total = numpy_protocol._public().reduce_sum(args[0]._as_tensor(), 0)
+        total = public.reduce_sum(args[0]._as_tensor(), 0)
         start = args[1] if len(args) > 1 else kwargs.get("start", 0)
         return total if type(start) is int and start == 0 else start + total
     return sum(*args, **kwargs)
@@ -77,17 +77,17 @@ def _of_stacked(python: Callable[..., Any]) -> Callable[..., Any]:
     def function(x: Any, *args: Any, **kwargs: Any) -> Any:
         """The function of NumPy, also of a list that a loop filled."""
         if isinstance(x, StackedList):
+            if python in (np.array, np.asarray):
+                return CREATION.get(python, python)(x._as_tensor(), *args, **kwargs)
             if python is np.concatenate:
                 return x.joined(args[0] if args else kwargs.get("axis", 0))
-            return getattr(numpy_protocol._public(), _STACKED[python])(x, *args, **kwargs)
+            return x.stacked(args[0] if args else kwargs.get("axis", 0))
         return CREATION.get(python, python)(x, *args, **kwargs)
 
     return function
 
 
-_STACKED: dict[Any, str] = {
-    np.stack: "stack", np.array: "convert_to_tensor", np.asarray: "convert_to_tensor", np.concatenate: "concat",
-}  # fmt: skip
+_STACKED = (np.stack, np.array, np.asarray, np.concatenate)
 
 
 def _extreme(name: str, python: Callable[..., Any]) -> Callable[..., Any]:

@@ -261,3 +261,123 @@ def test_a_list_that_a_loop_filled_takes_no_other_tensors() -> None:
 
     with pytest.raises(TypeError, match=r"cannot be appended: write `items = list\(items\)` before.*test_append.py"):
         f(X)
+
+
+# ---------------------------------------------------------------- NumPy's arrays, which others may write to
+def np_fresh(x: Any) -> Any:
+    out = []
+    for i in range(10):
+        row = np.zeros(3)
+        row[0] = x[i]
+        row[1:] = x[i] * i
+        out.append(row)
+    return np.stack(out), np.array(out), out[3].sum(), np.concatenate(out)
+
+
+def np_same_object(x: Any) -> Any:
+    out, y = [], x * 1.0
+    for i in range(10):
+        y[0] += i
+        out.append(y)
+    return np.stack(out)
+
+
+def np_copy(x: Any) -> Any:
+    out, y = [], x * 1.0
+    for i in range(10):
+        y[0] += i
+        out.append(y.copy())
+    return np.stack(out)
+
+
+def np_rebound(x: Any) -> Any:
+    out, y = [], x * 1.0
+    for _i in range(10):
+        y = y * 1.1
+        out.append(y)
+    return np.stack(out), y
+
+
+def np_written_later(x: Any) -> Any:
+    out, y = [], x * 1.0
+    for _i in range(10):
+        y[0] += 1.0
+        y = y * 1.1
+        out.append(y)
+    return np.stack(out), y
+
+
+def np_written_after_append(x: Any) -> Any:
+    out = []
+    for i in range(10):
+        y = x * i
+        out.append(y)
+        y[0] = 7.0
+    return np.stack(out)
+
+
+def np_after_loop(x: Any) -> Any:
+    out, y = [], x * 1.0
+    for _i in range(10):
+        y = y * 1.1
+        out.append(y)
+    y[0] = 5.0
+    return np.stack(out), y
+
+
+def np_views(x: Any) -> Any:
+    out, y = [], x * 1.0
+    for i in range(8):
+        out.append(y[i : i + 2])
+    return np.stack(out)
+
+
+def np_views2(x: Any) -> Any:
+    out, y = [], x * 1.0
+    for i in range(8):
+        out.append(y[i : i + 2])
+        y[i + 1] = 0.0
+    return np.stack(out)
+
+
+def np_element_written(x: Any) -> Any:
+    out = []
+    for i in range(10):
+        out.append(x * i)
+    out[3][0] = 5.0
+    return np.stack(out)
+
+
+def np_last(x: Any) -> Any:
+    out = [x * 1.0]
+    for i in range(10):
+        out.append(out[-1] * 0.5 + i)
+    return np.stack(out)
+
+
+def np_last_written(x: Any) -> Any:
+    out = [x * 1.0]
+    for i in range(10):
+        out[-1][0] = 3.0
+        out.append(out[-1] * 0.5 + i)
+    return np.stack(out)
+
+
+NUMPY_ROLLED = [np_fresh, np_copy, np_rebound, np_views, np_last]
+NUMPY_UNROLLED = [np_same_object, np_written_later, np_written_after_append, np_views2, np_last_written]
+
+
+@pytest.mark.parametrize("f", [*NUMPY_ROLLED, *NUMPY_UNROLLED], ids=lambda f: f.__name__)
+def test_arrays_that_others_may_write_to(f: Callable[[Any], Any]) -> None:
+    g = pb.function(f)
+    found, expected = pb.nest.flatten(g(np.arange(1.0, 11.0))), pb.nest.flatten(f(np.arange(1.0, 11.0)))
+    for e, y in zip(expected, found, strict=True):
+        np.testing.assert_allclose(np.asarray(y), e, rtol=1e-12)
+    (note,) = g.get_concrete_function(np.arange(1.0, 11.0)).loops
+    assert (note.reason is None) == (f in NUMPY_ROLLED)
+
+
+@pytest.mark.parametrize("f", [np_after_loop, np_element_written], ids=lambda f: f.__name__)
+def test_a_write_that_the_list_would_not_see_is_refused(f: Callable[[Any], Any]) -> None:
+    with pytest.raises(ValueError, match=r"this writes to .*list.*test_append.py"):
+        pb.function(f)(np.arange(1.0, 11.0))
