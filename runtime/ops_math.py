@@ -102,6 +102,10 @@ def squared_difference(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 def add_n(inputs: Sequence[Any], name: str | None = None) -> Tensor:
     """The sum of tensors of one shape. Raises ValueError for none, InvalidArgumentError for differing shapes."""
+    if hasattr(inputs, "stacked"):
+        from .ops_reduce import reduce_sum
+
+        return reduce_sum(inputs, 0)
     if not isinstance(inputs, (list, tuple)):
         inputs = [inputs]
     if not inputs:

@@ -161,6 +161,8 @@ def tile(input: Any, multiples: Any, name: str | None = None) -> Tensor:
 
 def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     """The tensors one after another along an axis. Raises InvalidArgumentError for sizes that differ elsewhere."""
+    if hasattr(values, "joined"):
+        return values.joined(axis)  # type: ignore[no-any-return]
     ts = operands("concat", *(values if isinstance(values, (list, tuple)) else [values]))
     if not ts:
         fail(ShapeMismatch, "concat: found no tensors; give at least one")
@@ -174,6 +176,8 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
 
 def stack(values: Any, axis: Any = 0, name: str = "stack") -> Tensor:
     """Tensors of one shape along a new axis."""
+    if hasattr(values, "stacked"):
+        return values.stacked(axis)  # type: ignore[no-any-return]
     items = list(values) if isinstance(values, (list, tuple)) else list(as_tensor(values))
     if not items:
         return as_tensor(values)

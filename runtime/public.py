@@ -243,6 +243,7 @@ from .ops_sort import (
 from .ops_special import erfcinv, erfinv, log_ndtr, ndtri
 from .tape import GradientTape, UnconnectedGradients
 from .tensor import Tensor
+from .tensor_array import TensorArray
 from .tensor_shape import TensorShape
 from .variable import Variable
 
@@ -253,6 +254,7 @@ __all__ = [
     "IndexedSlices",
     "Module",
     "Tensor",
+    "TensorArray",
     "TensorShape",
     "UnconnectedGradients",
     "Variable",

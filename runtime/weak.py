@@ -27,6 +27,10 @@ class Weak:
         """The number as an index along a dimension of the size, and whether it may be negative."""
         raise NotImplementedError
 
+    def largest(self) -> int | None:
+        """The largest value that it may have, None when that is not known."""
+        raise NotImplementedError
+
     def known(self) -> Any:
         """The Python number where it can be computed while tracing, else None."""
         raise NotImplementedError

@@ -15,6 +15,7 @@ from ..runtime.array import is_array
 from ..runtime.context import context, tracing
 from ..runtime.convert import as_tensor
 from ..runtime.numpy_promote import tensor
+from ..runtime.stacked import StackedList
 from ..runtime.tensor import Tensor
 from ..runtime.weak import Weak
 from .arguments import leaf_names, replace_leaves, type_of_leaf
@@ -125,8 +126,12 @@ def outputs_of(result: Any, name: str, arrays: bool = False) -> tuple[list[Tenso
     Raises:
       TypeError: for a leaf that no tensor can be made of.
     """
-    structure, leaves = flatten(result, lambda x: isinstance(x, (Tensor, np.ndarray)) or hasattr(x, "_as_tensor"))
+    structure, leaves = flatten(result, _is_leaf)
     return [_as_output(x, name, arrays) for x in leaves], structure
+
+
+def _is_leaf(x: Any) -> bool:
+    return isinstance(x, (Tensor, np.ndarray)) or (hasattr(x, "_as_tensor") and not isinstance(x, StackedList))
 
 
 def _as_output(x: Any, name: str, arrays: bool) -> Tensor:

@@ -1,4 +1,4 @@
-"""The command line: `pullback dump`, `pullback opt`, `pullback doctor`, `pullback --version`.
+"""The command line: `pullback dump`, `pullback explain`, `pullback opt`, `pullback doctor`, `pullback --version`.
 
 Wrong input gives one line on stderr and exit code 2. Text is coloured on a terminal, plain in a pipe or when NO_COLOR
 is set.
@@ -37,6 +37,10 @@ def build_parser() -> argparse.ArgumentParser:
     dump.add_argument("--stage", default="trace", metavar="STAGE", help=f"one of {', '.join(_STAGES)}")
     dump.add_argument("--grad", action="append", metavar="ARG", help="differentiate by this argument (name or number)")
     _color_option(dump)
+
+    explain = commands.add_parser("explain", help="tell why a function is traced, and which loops are unrolled and why")
+    explain.add_argument("function", metavar="FILE.py:fn", help="a Python file and a function in it")
+    explain.add_argument("--args", default="", metavar="TYPES", help="such as 'f32[100], f32[]' or 'f32[n,3], k=2'")
 
     opt = commands.add_parser("opt", help="run passes over IR text")
     opt.add_argument("file", metavar="FILE.ir", help="a file of IR text, or - for standard input")
@@ -88,7 +92,9 @@ def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> str:
 
         return f"pullback {version()}\n"
     if args.command is None:
-        parser.error("give a command: dump, opt or doctor (--help tells more)")
+        parser.error("give a command: dump, explain, opt or doctor (--help tells more)")
+    if args.command == "explain":
+        return _explain(args)
     color = wants_color(args.color, sys.stdout)
     if args.command == "dump":
         return _dump(args, color)
@@ -99,16 +105,37 @@ def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> str:
     return report(color)
 
 
-def _dump(args: argparse.Namespace, color: bool) -> str:
+def _arguments(text: str) -> tuple[Any, Any]:
     from .argspec import parse_arguments
+
+    try:
+        return parse_arguments(text)
+    except ValueError as e:
+        raise CommandError(f"--args: {e}") from None
+
+
+def _explain(args: argparse.Namespace) -> str:
+    given, named = _arguments(args.args)
+    function = load_function(args.function)
+    try:
+        concrete = function.get_concrete_function(*given, **named)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as e:
+        raise CommandError(f"{args.function}: {first_line(e)}") from None
+    lines = [
+        concrete.pretty_printed_signature(),
+        *(f"  {n}" for n in concrete.loops or ("no loops over Python numbers",)),
+    ]
+    return "\n".join(lines).replace(f"{os.getcwd().rstrip(os.sep)}{os.sep}", "") + "\n"
+
+
+def _dump(args: argparse.Namespace, color: bool) -> str:
     from .inspect import inspect_function
 
     if args.stage not in _STAGES:
         raise CommandError(f"unknown stage {args.stage!r}: choose one of {', '.join(_STAGES)}")
-    try:
-        given, named = parse_arguments(args.args)
-    except ValueError as e:
-        raise CommandError(f"--args: {e}") from None
+    given, named = _arguments(args.args)
     function = load_function(args.function)
     grad: Any = args.grad if args.grad is None or len(args.grad) > 1 else args.grad[0]
     try:

@@ -17,6 +17,7 @@ from ..runtime.location import at
 from ..runtime.ops_shape import stack
 from ..runtime.ops_sizes import shape as shape_of
 from ..runtime.tensor import Tensor
+from ..runtime.tensor_array import TensorArray
 from .control import call as converted
 from .control_branch import If
 from .control_iter import Counted
@@ -26,7 +27,7 @@ from .control_state import placeholder
 
 
 def _tensors(x: Any) -> Any:
-    return nest.map_structure(lambda v: as_tensor(v) if v is not None else None, x)
+    return nest.map_structure(lambda v: v if v is None or isinstance(v, TensorArray) else as_tensor(v), x)
 
 
 def cond(pred: Any, true_fn: Any = None, false_fn: Any = None, name: str | None = None) -> Any:

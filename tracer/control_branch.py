@@ -17,6 +17,7 @@ from ..runtime.context import context
 from ..runtime.dispatch import record
 from ..runtime.location import user_location
 from ..runtime.tensor import Tensor
+from ..runtime.tensor_array import Unwritten
 from .compiled_call import CompiledOp, is_tracked
 from .control_region import Region, frames, free_values, tensors_of
 from .control_state import (
@@ -37,6 +38,7 @@ from .control_state import (
     same,
     snapshot,
     taken_apart,
+    variables,
 )
 from .control_test import condition
 from .number import Number, Owners, joined, kind_of, owners_of, range_of, storage, stored
@@ -121,7 +123,8 @@ class Merge:
         for leaf in leaves:
             if isinstance(leaf, Number):
                 zero = leaf.kind(0)
-                out.append(self._number(name, *((zero, leaf) if side else (leaf, zero)), leaf.kind))
+                x, y = (zero, leaf) if side else (leaf, zero)
+                out.append(self._number(name, x, y, leaf.kind))
                 continue
             if not isinstance(leaf, Tensor):
                 out.append(leaf)
@@ -139,6 +142,7 @@ class Merge:
         if None not in kinds and not is_flag(name):
             return self._number(name, x, y, joined(*kinds))
         ways = ("in the first branch", "in the second")
+        x, y = self._written(x, y, 0), self._written(y, x, 1)
         tensors = isinstance(x, Tensor), isinstance(y, Tensor)
         advice = "both branches must give tensors of one dtype and shape (pb.cast, pb.reshape, pb.broadcast_to)"
         if all(tensors):
@@ -158,6 +162,13 @@ class Merge:
         if a.type != b.type:
             bad_types(name, "this `if`", a, b, ways, advice)
         return self._result(name, a, b)
+
+    def _written(self, x: Any, y: Any, side: int) -> Any:
+        """A TensorArray's buffer to which one branch did not write, where the other did."""
+        if not isinstance(x, Unwritten) or not isinstance(y, Tensor):
+            return x
+        with self.regions[side].again():
+            return placeholder(y.type)
 
     def _number(self, name: str, x: Any, y: Any, kind: type) -> Result:
         a, b = range_of(x), range_of(y)
@@ -283,7 +294,7 @@ class If:
         """Whether the first branch runs."""
         if isinstance(self.test, bool):
             return self.test
-        self.before: Values = dict(here)
+        self.before: Values = variables(here)
         self.places = find_places(self.place_keys, here)
         self.start = snapshot(self.places)
         self.first = Region(self.test.trace).open()
@@ -294,7 +305,7 @@ class If:
         if isinstance(self.test, bool):
             return not self.test
         self.first.close()
-        self.ends: list[Values] = [dict(here) | snapshot(self.places)]
+        self.ends: list[Values] = [variables(here) | snapshot(self.places)]
         restore(managed(self.places, self.start, self.ends[0]), self.start)
         self.values, self.load = dict(self.before), True
         if self.guard is not None:
@@ -307,7 +318,7 @@ class If:
         if isinstance(self.test, bool):
             return False
         self.second.close()
-        self.ends.append(dict(here) | snapshot(self.places))
+        self.ends.append(variables(here) | snapshot(self.places))
         places = managed(self.places, self.start, *self.ends)
         names = [*self.needed, *(p.key for p in places)]
         merge = Merge((self.first, self.second), self.number)

@@ -18,6 +18,7 @@ from ..ir.types import TensorType
 from ..runtime.array import array_of, is_array
 from ..runtime.location import at
 from ..runtime.tensor import Tensor
+from ..runtime.tensor_array import Unwritten
 from .control_branch import Result
 from .control_region import Region, replace
 from .control_state import (
@@ -121,6 +122,8 @@ class LoopState:
     def promote(self, leaf: Any, key: Key) -> Tensor:
         """A number as a tensor of the type, made before the loop."""
         type = self.promoted[key]
+        if isinstance(leaf, Unwritten):
+            return placeholder(type)
         t = converted(leaf, type.dtype)
         if t.type.shape != type.shape:
             from ..runtime.dispatch import call
@@ -232,6 +235,9 @@ class LoopState:
             return False
         if isinstance(x, Tensor):
             self.rebound.add((name, i))
+            return True
+        if isinstance(x, Unwritten) and isinstance(y, Tensor):
+            self.promoted[name, i] = y.type
             return True
         advice = "it must stay the same object, or be a number or tensor from the start"
         if not is_number(x) or not (isinstance(y, Tensor) or is_number(y)):

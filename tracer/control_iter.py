@@ -21,6 +21,7 @@ from ..runtime.dispatch import call
 from ..runtime.location import at
 from ..runtime.numpy_create import CREATION
 from ..runtime.ops_sizes import shape as shape_of
+from ..runtime.stacked import StackedList
 from ..runtime.tensor import Tensor
 from .control_region import current_trace
 from .control_test import is_tensor
@@ -125,9 +126,11 @@ class TripRange(Trips):
 
 
 def trips(x: Any) -> Trips | None:
-    """The description of a range (or what `enumerate`, `zip`, `reversed` made of one), None for anything else."""
+    """The description of a range, of a list that a loop filled, or of what `zip` and the like made of them; or None."""
     if isinstance(x, builtins.range):
         return TripRange(x.start, x.stop, x.step)
+    if isinstance(x, StackedList):
+        return Trips(len(x), lambda k: x[k])
     return x if isinstance(x, Trips) else None
 
 

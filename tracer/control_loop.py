@@ -23,7 +23,7 @@ from .control_expr import and_values
 from .control_iter import Counted, counted
 from .control_numbers import NumberState
 from .control_region import Region, current_trace
-from .control_state import UNDEFINED, PlaceKey, Values, find_places, managed, restore, snapshot
+from .control_state import UNDEFINED, PlaceKey, Values, find_places, managed, restore, snapshot, variables
 from .control_test import condition
 from .number import Number
 from .symbolic import SymbolicTensor
@@ -55,7 +55,7 @@ class Driver:
         """Takes down the state before the loop."""
         self.trace = trace
         self.places = find_places(self.place_keys, here)
-        self.start: Values = dict(here) | snapshot(self.places)
+        self.start: Values = variables(here) | snapshot(self.places)
 
     def attempt(self) -> None:
         """Begins to trace the body (again)."""
@@ -78,7 +78,7 @@ class Driver:
 
     def accept(self, body: Region, here: Mapping[str, Any]) -> bool:
         """Ends the body. False when it has to be traced again."""
-        end = dict(here) | snapshot(self.places)
+        end = variables(here) | snapshot(self.places)
         body.close()
         outside = {p.key for p in self.places} - {p.key for p in managed(self.places, self.start, end)}
         self.changed = {k: end[k] for k in outside}
@@ -138,7 +138,7 @@ class For(Driver):
         """Called after the body: whether the loop stops here."""
         if self.items is None:
             return self.flag is not None and here.get(self.flag) is True
-        self.after_body = dict(here)
+        self.after_body = variables(here)
         return False
 
     def _symbolic(self, items: Counted) -> Iterator[Any]:

@@ -53,6 +53,7 @@ class NumberState(LoopState):
     steady = False
     index_range: Range | None = None
     make_index: Callable[[], Number]
+    more_slots: Callable[[], dict[Key, Slot]] = staticmethod(dict)
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -72,6 +73,7 @@ class NumberState(LoopState):
         """As in the base: numbers of which Python knows the value may be carried as well."""
         self.after_loop: dict[Key, Any] = {}
         super().begin()
+        self.slots.update(self.more_slots())
 
     def held(self, key: Key, leaf: Any, slot: Slot | None) -> Any:
         """What a variable is in the body."""

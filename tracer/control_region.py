@@ -106,8 +106,7 @@ class Region(Frame):
         pop(self)
         self._leave()
         self.trace.moved_into.pop(self.block, None)
-        self.trace.closed.update(dict.fromkeys(self.block.params, self.block))
-        self.trace.closed.update((r, self.block) for op in self.block.ops for r in op.results)
+        self._mark()
         for key, state in self.trace.states.items():
             start = self.at_start.get(key, state.param)
             if self._is_local(state):
@@ -131,6 +130,11 @@ class Region(Frame):
         """Whether the state is a handle that was made in this region."""
         return isinstance(state, HandleState) and self.trace.home_of(state.handle) is self.block
 
+    def _mark(self) -> None:
+        """What the region defines is of no use outside of it."""
+        self.trace.closed.update(dict.fromkeys(self.block.params, self.block))
+        self.trace.closed.update((r, self.block) for op in self.block.ops for r in op.results)
+
     def keep(self) -> None:
         """Closes a scratch region as if there had been none."""
         pop(self)
@@ -146,6 +150,7 @@ class Region(Frame):
     def abandon(self) -> None:
         """Puts everything back: the region never was."""
         self._leave()
+        self._mark()
         for key, state in self.trace.states.items():
             if not self._is_local(state):
                 state.current, state.assigned = self._before.get(key, (state.param, False))

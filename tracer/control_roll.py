@@ -19,13 +19,14 @@ from ..runtime.convert import as_tensor
 from ..runtime.location import user_location
 from ..runtime.tensor import Tensor
 from . import number_range
+from .control_append import Lists, is_private
 from .control_carry import Carried
 from .control_iter import Trips, Unrolled, counted, trips
 from .control_loop import Driver
 from .control_loop import For as TensorFor
 from .control_numbers import NumberState
 from .control_region import Region, current_trace, depth, unwind
-from .control_state import PlaceKey, restore
+from .control_state import UNDEFINED, PlaceKey, restore, variables
 from .harmless import check_iterable
 from .number import Number, owners_of, range_of
 from .number_range import INT32, Range
@@ -34,7 +35,7 @@ from .trace import Trace
 from .trials import Unroll, impossible, trials
 
 SHORT = 4  # so few trips are unrolled without a trial: the code is better without the loop, and not long
-MAX_FAILURES = 2  # a loop whose trials failed so often in one trace is not tried again there
+MAX_FAILURES = 3  # a loop whose trials failed so often in one trace is not tried again there
 PYTHON_TRIPS = 100_000  # a loop of so many trips that concerns no tensor runs in Python
 
 
@@ -95,10 +96,13 @@ class RolledFor(TensorFor):
         flag: str | None,
         places: Sequence[PlaceKey],
         here: Mapping[str, Any],
+        lists: Sequence[str],
         forced: str | None,
         frame: Any,
     ) -> None:
         Driver.__init__(self, head, after, flag, places)
+        self.all_places, self.all_lists = places, lists
+        self.lists = Lists([n for n in lists if is_private(here, n)], self)
         trace = current_trace()
         assert trace is not None
         self.trace, self.numbers, self.here = trace, items, here
@@ -107,15 +111,25 @@ class RolledFor(TensorFor):
         self.carried: set[int] = set()
         self.line = user_location()
         self.failure: str | None = None
+        self.after_body: dict[str, Any] = {}
         self.first_trip = self.stopped = False  # whether the first trip may be to blame; whether it was the last
         self.iterator = self._run()
 
     # ------------------------------------------------------------ called by the rewritten code
     def end(self, here: Mapping[str, Any]) -> bool:
         """Called after the body: whether the loop stops here."""
-        self.after_body = dict(here)
         self.load = self.load and bool(self.failures)
+        if not self.failures:
+            self.here = self.start = self.after_body = {}
+            for name in ("lists", "state"):  # they hold on to the lists, which would look shared
+                self.__dict__.pop(name, None)
+            self.lists = Lists([n for n in self.all_lists if is_private(here, n)], self)
+        self.after_body = variables(here) if self.failures or self.first_trip else {}
         return not self.failures and self.flag is not None and here.get(self.flag) is True
+
+    def get(self, name: str) -> Any:
+        """The value that a variable shall have now; asked for once."""
+        return self.values.pop(name, UNDEFINED)
 
     def failed(self) -> bool:
         """An exception ended the body: whether the loop goes on all the same."""
@@ -179,6 +193,8 @@ class RolledFor(TensorFor):
         saved = Saved(self.trace)
         trials.open.append(self)
         self.failures = (Exception, Unroll)
+        own = {("items", (n,)) for n in self.lists.names}
+        self.place_keys = [p for p in self.all_places if p not in own]
         self.prepare(self.trace, self.here)
         self.carried = {id(p.base) for p in self.places}
         try:
@@ -297,15 +313,30 @@ class RolledFor(TensorFor):
         state.owners = frozenset((self,))
         state.outer = frozenset(t for t in trials.open if t is not self)
         state.trips = self.numbers.count
+        state.more_slots = self.lists.slots
         state.steady = self.flag is None and state.trips is not None
         return state
 
     def accept(self, body: Region, here: Mapping[str, Any]) -> bool:
         """As in the base; all that Python changed counts, not tensors only."""
-        end = dict(here) | {p.key: p.get() for p in self.places}
+        end = variables(here) | {p.key: p.get() for p in self.places}
+        self.lists.check_writes(end)
         body.close()
         self.changed = {}
-        return self.state.leave(body, end)
+        state = self.state
+        assert isinstance(state, NumberState)
+        again = self.lists.close(body, state, state.trips if self.flag is None else None, state.make_index)
+        return state.leave(body, end) and not again
+
+    def enter(self, region: Region) -> None:
+        """As in the base."""
+        super().enter(region)
+        self.lists.bind(self.values, self.start, self.state, region)
+
+    def conclude(self, carried: Carried, outs: Sequence[Tensor]) -> None:
+        """As in the base."""
+        super().conclude(carried, outs)
+        self.lists.conclude(self.values, self.start, carried, outs)
 
     def _is_python(self, body: Region, carried: Carried) -> bool:
         """Whether Python's numbers are all that the loop computes."""
@@ -331,6 +362,7 @@ def For(  # called in the place of the class
     flag: str | None,
     places: Sequence[PlaceKey],
     here: Mapping[str, Any],
+    lists: Sequence[str] = (),
 ) -> TensorFor:
     """The driver of a `for` statement."""
     forced = None
@@ -339,7 +371,7 @@ def For(  # called in the place of the class
     if current_trace() is not None:
         items = trips(iterable)
         if items is not None:
-            return RolledFor(items, head, after, flag, places, here, forced, sys._getframe(1))
+            return RolledFor(items, head, after, flag, places, here, lists, forced, sys._getframe(1))
         if forced is not None and counted(iterable) is not None:
             iterable = list(counted(iterable))  # type: ignore[arg-type]
     if trials.open:

@@ -138,6 +138,11 @@ def bad_types(name: str, where: str, x: Any, y: Any, ways: tuple[str, str], advi
     raise TypeMismatch(text)
 
 
+def variables(here: Mapping[str, Any]) -> Values:
+    """A copy of a function's variables without the drivers of its constructs, which would hold on to themselves."""
+    return {n: v for n, v in here.items() if not (n.startswith("ag_") and n[3:].isdigit())}
+
+
 class Place:
     """State that is no variable: an attribute, or the contents of a list or dict."""
 

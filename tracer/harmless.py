@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..runtime.location import is_ours
+from ..runtime.location import at, is_ours
 from ..runtime.tensor import Tensor
 from .trials import give_up, trials
 
@@ -38,7 +38,7 @@ _MUTATORS = frozenset((
 def check_call(f: Any) -> None:
     """Ends the innermost trial when a call of `f` may have effects."""
     if not harmless(f):
-        give_up(f"{name_of(f)} is called, which may have effects outside of the program that is compiled")
+        give_up(f"{name_of(f)} is called, which may have effects outside of the program that is compiled{at()}")
 
 
 def name_of(f: Any) -> str:
@@ -102,7 +102,7 @@ def _harmless_builtin(f: Any) -> bool:
 def check_iterable(x: Any) -> None:
     """Ends the innermost trial when iterating uses up something that Python would see used up."""
     if isinstance(x, GeneratorType) or (hasattr(x, "read") and hasattr(x, "__next__")) or _counts(x):
-        give_up(f"a loop in it uses up {type(x).__name__} object")
+        give_up(f"a loop in it uses up a {type(x).__name__} object{at()}")
 
 
 def _counts(x: Any) -> bool:
@@ -118,11 +118,11 @@ def check_change(x: Any, private: bool) -> None:
     if not private and not isinstance(x, Tensor) and not hasattr(type(x), "_as_tensor"):
         for trial in trials.open:
             if id(x) not in trial.carried:
-                give_up(f"a {type(x).__name__} is changed that the loop cannot carry", (trial,), True)
+                give_up(f"a {type(x).__name__} is changed that the loop cannot carry{at()}", (trial,), True)
 
 
 def check_rebound(name: str, frame: Any) -> None:
     """Ends the innermost trial when a variable of a scope outside is rebound that it does not carry."""
     for trial in trials.open:
         if trial.frame is not frame and name not in trial.head:
-            give_up(f"the variable {name!r} of an outer scope is changed", (trial,))
+            give_up(f"the variable {name!r} of an outer scope is changed{at()}", (trial,))

@@ -90,7 +90,7 @@ def inspect_concrete(
     if stage == "grad":
         fn = dce(cse(canon(inline(fn))))
     if stage in ("trace", "grad"):
-        text, parts = print_function(fn), None
+        text, parts = loop_notes(concrete) + print_function(fn), None
     elif stage == "opt":
         text, parts = print_function(optimised(fn, tuple((sizes or {}).items()))), None
     else:
@@ -100,6 +100,11 @@ def inspect_concrete(
     if not color:
         return text
     return highlight(text) if parts is None else highlight(text, parts)
+
+
+def loop_notes(concrete: ConcreteFunction) -> str:
+    """What became of the loops over Python's numbers, as comments."""
+    return "".join(f"# {note}\n" for note in concrete.loops)
 
 
 def _code(

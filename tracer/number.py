@@ -68,6 +68,10 @@ class Number(Weak):
             self.needed("the number is used as an index")
         return self.tensor, self.range.low < 0
 
+    def largest(self) -> int | None:
+        """As `Weak`."""
+        return self.range.high if self.kind is int else None
+
     def known(self) -> Any:
         """As `Weak`."""
         from .number_value import known
@@ -90,10 +94,10 @@ class Number(Weak):
     # ------------------------------------------------------------ where Python needs the value
     def needed(self, what: str) -> NoReturn:
         """Unrolls the loop that the number belongs to."""
-        give_up(what, self.owners)
+        give_up(what + at(), self.owners)
         raise TypeError(
-            f"{what}, but its value is not known while the function is traced: a tensor decides it, or a loop on tensors "
-            f"changes it. Use pb.gather or pb.where in place of a Python list or number, or a tensor from the start{at()}"
+            f"{what}, but its value is not known while the function is traced: a tensor decides it, or a loop on "
+            f"tensors changes it. Use pb.gather or pb.where in place of a Python list or number{at()}"
         )
 
     def _value(self, what: str) -> Any:
@@ -224,7 +228,7 @@ class Number(Weak):
         return self // 2**other if _shift(other) else NotImplemented
 
     def __neg__(self) -> Any:
-        return 0 - self if self.kind is not float else _made(-self.tensor, float, None, self.owners)
+        return 0 - self if self.kind is not float else Number(-self.tensor, float, None, self.owners)
 
     def __pos__(self) -> Any:
         return self + 0 if self.kind is bool else self
@@ -234,11 +238,11 @@ class Number(Weak):
 
     def __abs__(self) -> Any:
         if self.kind is float:
-            return _made(abs(self.tensor), float, None, self.owners)
+            return Number(abs(self.tensor), float, None, self.owners)
         r = self.range
         if r.low >= 0:
             return +self
-        return _made(abs(self.tensor), int, plain(0, max(-r.low, r.high)), self.owners)
+        return Number(abs(self.tensor), int, plain(0, max(-r.low, r.high)), self.owners)
 
     # ------------------------------------------------------------ comparison
     def __lt__(self, other: Any) -> Any:
@@ -261,17 +265,13 @@ class Number(Weak):
 
     def logical_not(self) -> Number:
         """`not` of a truth value."""
-        return _made(arithmetic.logical_not(self.truth()), bool, None, self.owners)
+        return Number(arithmetic.logical_not(self.truth()), bool, None, self.owners)
 
     def truth(self) -> Tensor:
         """Whether the number is not zero, as a bool tensor."""
         if self.kind is bool:
             return self.tensor
         return arithmetic.not_equal(self.tensor, as_tensor(self.kind(0), self.tensor.dtype))
-
-
-def _made(tensor: Tensor, kind: type, range: Range | None, owners: Owners) -> Number:
-    return Number(tensor, kind, range, owners)
 
 
 def _shift(k: Any) -> bool:
@@ -346,12 +346,12 @@ def _binary(name: str, x: Any, y: Any) -> Any:
     whole = float not in kinds
     if name in ("and", "or", "xor") and kinds == (bool, bool):
         f = {"and": arithmetic.logical_and, "or": arithmetic.logical_or, "xor": arithmetic.logical_xor}[name]
-        return _made(f(stored(x, bool_), stored(y, bool_)), bool, None, owners)
+        return Number(f(stored(x, bool_), stored(y, bool_)), bool, None, owners)
     if not whole or name == "div" or (name == "pow" and range_of(y).low < 0):  # type: ignore[union-attr]
         if name in ("and", "or", "xor"):
             return NotImplemented
         tensors = stored(x, float64), stored(y, float64)
-        return _made(_OPS[name](*tensors), float, None, owners)
+        return Number(_OPS[name](*tensors), float, None, owners)
     ranges = range_of(x), range_of(y)
     assert ranges[0] is not None
     assert ranges[1] is not None
@@ -366,7 +366,7 @@ def _binary(name: str, x: Any, y: Any) -> Any:
     if same is not None:
         return same
     dtype = int64 if any(not r.fits(INT32) for r in (*ranges, found) if r is not None) else int32
-    return _made(_OPS[name](stored(x, dtype), stored(y, dtype)), int, found, owners)
+    return Number(_OPS[name](stored(x, dtype), stored(y, dtype)), int, found, owners)
 
 
 def _unchanged(name: str, x: Any, y: Any) -> Any:
@@ -397,4 +397,4 @@ def _compare(name: str, x: Any, y: Any) -> Any:
         dtype = int32 if x_range.fits(INT32) and y_range.fits(INT32) else int64
     else:
         dtype = float64
-    return _made(_OPS[name](stored(x, dtype), stored(y, dtype)), bool, None, owners_of(x, y))
+    return Number(_OPS[name](stored(x, dtype), stored(y, dtype)), bool, None, owners_of(x, y))

@@ -14,6 +14,8 @@ from ..ir.dtypes import float64, int64
 from ..runtime import numpy_protocol, public
 from ..runtime.array import array_of
 from ..runtime.convert import as_tensor, is_tensor
+from ..runtime.numpy_create import CREATION
+from ..runtime.stacked import StackedList
 from ..runtime.tensor import Tensor
 from .number import Number, kind_of, owners_of, range_of, stored
 from .number_range import plain
@@ -49,7 +51,9 @@ def _number(t: Tensor, *inputs: Any) -> Number:
 
 # ---------------------------------------------------------------- builtins
 def is_instance(x: Any, types: Any) -> bool:
-    """`isinstance`: a number that is not known is what Python's would be."""
+    """`isinstance`: a number that is not known, and a list that a loop filled, are what Python's would be."""
+    if isinstance(x, StackedList):
+        return issubclass(list, types)
     return issubclass(x.kind, types) if isinstance(x, Number) else isinstance(x, types)
 
 
@@ -58,6 +62,32 @@ def type_of(*args: Any, **kwargs: Any) -> Any:
     if len(args) == 1 and isinstance(args[0], Number):
         return args[0].kind
     return type(*args, **kwargs)
+
+
+def sum_of(*args: Any, **kwargs: Any) -> Any:
+    """`sum`."""
+    if args and isinstance(args[0], StackedList):
+        total = public.reduce_sum(args[0]._as_tensor(), 0)
+        start = args[1] if len(args) > 1 else kwargs.get("start", 0)
+        return total if type(start) is int and start == 0 else start + total
+    return sum(*args, **kwargs)
+
+
+def _of_stacked(python: Callable[..., Any]) -> Callable[..., Any]:
+    def function(x: Any, *args: Any, **kwargs: Any) -> Any:
+        """The function of NumPy, also of a list that a loop filled."""
+        if isinstance(x, StackedList):
+            if python in (np.array, np.asarray):
+                return CREATION.get(python, python)(x._as_tensor(), *args, **kwargs)
+            if python is np.concatenate:
+                return x.joined(args[0] if args else kwargs.get("axis", 0))
+            return x.stacked(args[0] if args else kwargs.get("axis", 0))
+        return CREATION.get(python, python)(x, *args, **kwargs)
+
+    return function
+
+
+_STACKED = (np.stack, np.array, np.asarray, np.concatenate)
 
 
 def _extreme(name: str, python: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,10 +133,12 @@ def _of_float(python: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 _MATH = ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "exp", "log", "sqrt", "expm1", "log1p")
 BUILTINS: dict[Any, Callable[..., Any]] = {
-    isinstance: is_instance, type: type_of,
+    isinstance: is_instance, type: type_of, sum: sum_of,
     min: _extreme("minimum", min), max: _extreme("maximum", max),
     math.fabs: _of_float(math.fabs, "abs"),
-} | {getattr(math, n): _of_float(getattr(math, n), n) for n in _MATH}  # fmt: skip
+}  # fmt: skip
+BUILTINS |= {f: _of_stacked(f) for f in _STACKED}
+BUILTINS |= {getattr(math, n): _of_float(getattr(math, n), n) for n in _MATH}
 
 
 def to_int(x: Number) -> Any:

@@ -44,7 +44,20 @@ def to_graph(entity: Any, recursive: bool = True, experimental_optional_features
     return convert(entity)
 
 
-autograph = SimpleNamespace(experimental=SimpleNamespace(do_not_convert=do_not_convert), to_graph=to_graph)
+def set_loop_options(
+    parallel_iterations: Any = None,
+    swap_memory: Any = None,
+    maximum_iterations: Any = None,
+    shape_invariants: Any = None,
+) -> None:
+    """Accepted in the body of a loop for TensorFlow's sake, without effect.
+
+    A bound on the trips belongs into the loop's condition. What loops carry keeps its shape, whatever the invariants.
+    """
+
+
+_experimental = SimpleNamespace(do_not_convert=do_not_convert, set_loop_options=set_loop_options)
+autograph = SimpleNamespace(experimental=_experimental, to_graph=to_graph)
 
 __all__ = [
     "ConcreteFunction",

@@ -164,7 +164,7 @@ class Emitter(Mangler):
             f"{d} = ag__.If(AG_TEST, {self._tuple(needed)}, {guard!r}, {self._places(changed)})\n"
             f"if {d}.then({here}): AG_BODY\n"
             f"if {d}.other({here}):\n{self._load(d, assigned)} AG_ORELSE\n"
-            f"if {d}.done({here}):\n{self._load(d, assigned)} pass\n"
+            f"if {d}.done({here}):\n{self._load(d, assigned)} pass\n{d} = None\n"
         )
         return self._fill(
             text, node, AG_TEST=self.visit(node.test), AG_BODY=self.block(node.body), AG_ORELSE=self.block(node.orelse)
@@ -181,7 +181,7 @@ class Emitter(Mangler):
             f"{self.jumps.stop_flags.get(id(node))!r}, {self._places(changed)})\n"
             f"while {d}.loop({here}):\n{self._load(d, assigned)}"
             f" if {d}.test(AG_TEST): AG_BODY\n"
-            f"if {d}.load:\n{self._load(d, assigned)} pass\n"
+            f"if {d}.load:\n{self._load(d, assigned)} pass\n{d} = None\n"
         )
         return self._fill(text, node, AG_TEST=self.visit(node.test), AG_BODY=self.block(node.body))
 
@@ -191,6 +191,7 @@ class Emitter(Mangler):
         d, item = self.fresh(), self.fresh()
         changed = places(node.body)
         here = self._here(assigned, changed)
+        lists = self._lists(node, assigned, changed)
         stop = self.jumps.stop_flags.get(id(node))
         target = ast.copy_location(ast.Assign([node.target], ast.Name(item, ast.Load())), node)
         body: list[ast.stmt] = [ast.fix_missing_locations(target), *node.body]
@@ -203,13 +204,18 @@ class Emitter(Mangler):
             body = [guard]
         text = (
             f"{d} = ag__.For(AG_ITER, {self._tuple(assigned & head)}, {self._tuple(assigned & after)}, "
-            f"{stop!r}, {self._places(changed)}, {here})\n"
-            f"for {item} in {d}:\n try:\n{self._load(d, assigned, 2)}  AG_BODY\n"
+            f"{stop!r}, {self._places(changed)}, {here}, {self._tuple(lists)})\n"
+            f"for {item} in {d}:\n try:\n{self._load(d, assigned | lists, 2)}  AG_BODY\n"
             f" except {d}.failures:\n  if {d}.failed(): continue\n  raise\n"
             f" if {d}.end({here}): break\n"
-            f"if {d}.load:\n{self._load(d, assigned)} pass\n"
+            f"if {d}.load:\n{self._load(d, assigned | lists)} pass\n{d} = None\n"
         )
         return self._fill(text, node, AG_ITER=self.iterable(node.iter), AG_BODY=self.block(body))
+
+    def _lists(self, node: ast.For, assigned: Names, changed: Places) -> Names:
+        """Variables with lists of the function's own making which the body only fills."""
+        filled = frozenset(path[0] for kind, path in changed if kind == "items" and len(path) == 1)
+        return (filled & self.private) - assigned
 
     def _shared(self, node: ast.AST) -> Names:
         """Names that a call inside of the construct may rebind."""

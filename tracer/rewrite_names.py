@@ -122,7 +122,11 @@ def made_here(body: Sequence[ast.stmt], args: ast.arguments) -> Names:
     made: set[str] = set()
     other = {a.arg for a in ast.walk(args) if isinstance(a, ast.arg)}
     for node in (n for s in body for n in inside(s)):
-        if isinstance(node, ast.Assign) and _is_fresh(node.value):
+        pairs = _paired(node)
+        if pairs is not None:
+            for target, value in pairs:
+                (made if _is_fresh(value) and isinstance(target, ast.Name) else other).update(stores(target))
+        elif isinstance(node, ast.Assign) and _is_fresh(node.value):
             made.update(t.id for t in node.targets if isinstance(t, ast.Name))
             other |= stores(*(t for t in node.targets if not isinstance(t, ast.Name)))
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
@@ -131,6 +135,16 @@ def made_here(body: Sequence[ast.stmt], args: ast.arguments) -> Names:
         elif isinstance(node, (ast.stmt, ast.NamedExpr, ast.ExceptHandler)):
             other |= _bound_by(node)
     return frozenset(made - other)
+
+
+def _paired(node: ast.AST) -> list[tuple[ast.expr, ast.expr]] | None:
+    """Targets and values of `a, b = x, y`; None for anything else."""
+    if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+        return None
+    target, value = node.targets[0], node.value
+    if not isinstance(target, ast.Tuple) or not isinstance(value, ast.Tuple) or len(target.elts) != len(value.elts):
+        return None
+    return list(zip(target.elts, value.elts, strict=True))
 
 
 def _is_fresh(value: ast.expr) -> bool:

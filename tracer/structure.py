@@ -10,6 +10,8 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from ..runtime.stacked import StackedList
+
 LEAF: Structure
 
 
@@ -114,7 +116,7 @@ def fields_of(x: Any) -> tuple[str, ...] | None:
 def describe(x: Any) -> tuple[Structure | None, list[Any]]:
     """One level of structure: what it is (children not filled in) and its items; (None, []) for a leaf."""
     cls = type(x)
-    if isinstance(x, list):
+    if isinstance(x, (list, StackedList)):
         return _level("list", cls), list(x)
     if isinstance(x, tuple):
         return _level("namedtuple" if hasattr(cls, "_fields") else "tuple", cls), list(x)

@@ -44,7 +44,7 @@ def give_up(reason: str, owners: Collection[Any] | None = None, first_trip: bool
             raise Unroll(reason, trial, first_trip)
 
 
-def impossible(reason: str, owners: Collection[Any] | None = None) -> NoReturn:
+def impossible(reason: str, owners: Collection[Any] | None = None, first_trip: bool = False) -> NoReturn:
     """As `give_up`. Raises TypeError when no trial is open."""
-    give_up(reason, owners)
+    give_up(reason, owners, first_trip)
     raise TypeError(reason)

@@ -254,3 +254,19 @@ def test_as_a_command_in_a_closed_pipe(folder: Path) -> None:
     process.stdout.close()
     _, err = process.communicate(timeout=60)
     assert b"Traceback" not in err
+
+
+def test_explain_tells_which_loops_are_unrolled(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "def loops(x):\n    for i in range(9):\n        x = x + i\n    for i in range(9):\n        x = x * WS[i]\n"
+    (folder / "loops.py").write_text("WS = [1.0] * 9\n" + text + "    return x\n")
+    assert main(["explain", "loops.py:loops", "--args", "f32[3]"]) == 0
+    assert capsys.readouterr().out == (
+        "loops(x: f32[3]) -> f32[3]\n  loops.py:3: rolled, 9 trips\n"
+        "  loops.py:5: unrolled 9 trips: the number is used as a list index, a shape, an axis or a size [loops.py:6]\n"
+    )
+    assert main(["dump", "loops.py:loops", "--args", "f32[3]"]) == 0
+    assert capsys.readouterr().out.startswith("# loops.py:3: rolled, 9 trips\n# loops.py:5: unrolled 9 trips")
+    assert main(["explain", f"{M}:loss", "--args", "f32[2], f32"]) == 0
+    assert "no loops over Python numbers" in capsys.readouterr().out
+    assert main(["explain", "loops.py:loops", "--args", "f32[3], f32"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

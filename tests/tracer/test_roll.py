@@ -442,11 +442,12 @@ ROLLED: list[Callable[[Any], Any]] = [
 UNROLLED: list[tuple[Callable[[Any], Any], str]] = [
     (list_index, "used as a list index"), (text, "text is made of the number"), (dict_key, "a dict key"),
     (random_calls, "Random.random is called"), (numpy_random, "uniform is called"), (an_iterator, "next is called"),
-    (a_generator, "uses up generator object"), (too_large, "'k' may outgrow 64 bits"), (fibonacci, ""),
+    (a_generator, "uses up a generator object"), (too_large, "'k' may outgrow 64 bits"), (fibonacci, ""),
     (grows, "'x' is a tensor f64[10] before the loop and a tensor f64[11]"), (method_with_state, "a Box is changed"),
     (global_in_a_helper, "the variable 'COUNT' of an outer scope"), (caught, "used as a list index"),
     (raised, "ValueError: no"), (no_tensor, "nothing in it depends on a tensor"), (asked_for, "pb.unroll"),
-    (break_in_the_first_trip, "nothing in it depends on a tensor"), (short, "it is short"), (unset_without_trips, "it is short"),
+    (break_in_the_first_trip, "nothing in it depends on a tensor"),
+    (short, "it is short"), (unset_without_trips, "it is short"),
 ]  # fmt: skip
 
 
