@@ -26,6 +26,7 @@ from .trip_access import WRITES, Access, Trips
 LEAST = 4  # trips from which arrays pay
 LEAST_HOISTED = 16  # trips from which arrays pay that a loop then reads
 MOST_HOISTED = 1 << 26  # bytes of them
+MOST_MEETINGS = 200  # accesses to one array that are looked at in pairs
 
 
 def vectorise(fn: Function) -> Function:
@@ -162,7 +163,9 @@ class _Loop:
         return _sorted(work, after)
 
     def _meet(self, ops: list[Op], place: dict[int, int], after: list[set[int]]) -> None:
-        """Adds the order that accesses to one array must keep."""
+        """Adds the order that accesses to one array must keep. Raises ValueError where that cannot be said."""
+        if len(ops) > MOST_MEETINGS:
+            raise ValueError
         for k, x in enumerate(ops):
             for y in ops[k + 1 :]:
                 if x.kind.name == y.kind.name == "slice":
