@@ -120,7 +120,8 @@ def blocks(step: Region, outer: Plan) -> Iterator[Plan]:
                 outer.owner[p] = first
             else:
                 outer.registers.add(p)
-        yield Plan(_as_function(outer.fn.name, block), [], outer.owner, outer.order, outer.registers, outer.inputs)
+        shared = (outer.owner, outer.order, outer.registers, outer.inputs, outer.ranges)
+        yield Plan(_as_function(outer.fn.name, block), [], *shared)
 
 
 def _as_function(name: str, block: Block) -> Function:
