@@ -126,8 +126,13 @@ class _Loop:
             return False
         if not all(id(op) in self.access or self._pointwise(op) for op in work):
             return False
+        if sum(x.a for x in self.access.values()) < 0:  # arrays that are read and written upwards are cheaper
+            self.trips.flip()
+            self._accesses()
         order = self._order(work)
         if order is None:
+            if self.trips.step < 0:
+                self.trips.flip()
             return False
         writer = _Writer(self.trips, self.op)
         for p, start in zip(self.body.params[1:], self.op.operands[3:], strict=True):
