@@ -56,7 +56,8 @@ def store(ev: Evaluator, owner: Value, position: Index, value: Val, scope: Scope
     mask = scope.mask if wide else None
     target: Reg | None = None
     if offset is None and stride == -1:  # downwards: turned round, from the last lane's place upwards
-        pointer = Val(em.op(f"getelementptr {memory}, ptr {pointer.reg.text}, i64 {1 - em.lanes}", "ptr"), pointer.depth)
+        lowest = em.op(f"getelementptr {memory}, ptr {pointer.reg.text}, i64 {1 - em.lanes}", "ptr")
+        pointer = Val(lowest, pointer.depth)
         value = Val(flip(em, value.reg), value.depth, True)
         mask = None if mask is None else flip(em, mask)
     elif wide and (offset is not None or stride != 1):

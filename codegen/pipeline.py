@@ -19,6 +19,20 @@ from ..ir.vectorise import vectorise
 
 Passes = tuple[Callable[[Function], Function], ...]
 
+
+def settle(fn: Function) -> Function:
+    """The function without ops that only matter to derivatives: none is taken any more."""
+    if not any(op.kind.name == "stop_gradient" for op in fn.body.walk()):
+        return fn
+    new = clone_function(fn)
+    same: dict[Value, Value] = {}
+    for op in new.body.walk():
+        op.operands = [same.get(v, v) for v in op.operands]
+        if op.kind.name == "stop_gradient":
+            same[op.result] = op.operands[0]
+    return cse(canon(new))
+
+
 PASSES: Passes = (inline, settle, canon, expand, count_up, canon, licm, cse)
 LOOPS: Passes = (unstack, cse, merge_loops, narrow, vectorise, canon, licm, cse)  # for functions with loops
 LAST: Passes = (dce, segments)

@@ -14,6 +14,7 @@ from collections.abc import Hashable, Iterable
 from .activity import is_loop
 from .attrs import attrs_key
 from .control import FOR, IF, has_effect
+from .failing import may_fail
 from .graph import Block, Function, Op, Value, clone_function, uses
 from .rewrite import inputs, keep_name
 from .trips import normalise, number
@@ -94,7 +95,10 @@ def _replace(block: Block, small: Op, large: Op) -> bool:
     if not found or not all(r in found for r in small.results if r in used):
         return False
     at, end = block.ops.index(small), block.ops.index(large)
-    before = _before(block.ops[at:end], large) if at < end else []
+    between = block.ops[at:end]
+    if any(map(has_effect, between)) and may_fail(large):
+        return False  # what is printed before an error must be printed
+    before = _before(between, large) if at < end else []
     if before is None:
         return False
     if at < end:

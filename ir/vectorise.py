@@ -18,6 +18,7 @@ from collections import defaultdict
 from .builder import Expr, IRBuilder
 from .control import FOR
 from .elementwise import Elementwise
+from .failing import may_fail
 from .graph import Block, Function, Op, Value, clone_function
 from .partition import CHEAP
 from .rewrite import inputs
@@ -80,7 +81,7 @@ class _Loop:
 
     def _pointwise(self, op: Op) -> bool:
         """Whether the op makes one element from one element each."""
-        if op.regions or op.kind.effect or len(op.results) != 1:
+        if op.regions or len(op.results) != 1 or may_fail(op):
             return False
         known = isinstance(op.kind, Elementwise) or op.kind.name in ("cast", "reshape", "broadcast_to", "identity")
         return known and all(v.type.size == 1 for v in (*op.operands, *op.results))

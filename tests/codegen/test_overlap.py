@@ -1,4 +1,4 @@
-"""Places that cannot meet: proved where they cannot, not claimed where they can; rows written from other rows in place."""
+"""Places that cannot meet: proved where they cannot, not claimed where they can; rows made of other rows in place."""
 
 from __future__ import annotations
 
