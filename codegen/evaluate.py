@@ -264,7 +264,7 @@ class Evaluator:
         return hit
 
     def checked(self, a: Dyn, scope: Scope, guard: Guard) -> Val:
-        """The element, minus `low`; out of range, unless it must fit, the status is set (where `guard` holds), 0 used."""
+        """The element, minus `low`; out of range, if it can be, the status is set (where `guard` holds), 0 used."""
         ranges = self.checks.ranges
         if ranges is not None and not a.value.type.shape:
             low, high = ranges.of(a.value)
