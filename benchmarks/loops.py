@@ -16,6 +16,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import loops_programs as programs
@@ -84,6 +85,11 @@ def scalar_rows(dtype: str, tiny: bool) -> Iterator[Row]:
     yield Row("recurrence", lambda: run(start, c), call, arrays, lambda: [call(), *out][1:])
 
 
+def answer(call: Call, g: Any, shape: Any = None) -> list[Any]:
+    """What a C function gives: its value, and the gradient that it left in `g`."""
+    return [call(), g if shape is None else g.reshape(shape)]
+
+
 def start_of(n: int, dtype: str) -> Any:
     noise = np.random.default_rng(0).standard_normal(n)
     return (np.sin(np.linspace(0, 9, n)) + 0.3 * noise).astype(NP[dtype])
@@ -103,7 +109,7 @@ def stencil_rows(dtype: str, tiny: bool) -> Iterator[Row]:
     for name in ("heat", "heat_concat", "allen_cahn", "allen_cahn_concat", "allen_cahn_elements"):
         f = programs.with_gradient(getattr(programs, name)(n, steps))
         call = calls["heat" if name.startswith("heat") else "allen_cahn"]
-        yield Row(name, lambda f=f: f(x), call, arrays, lambda call=call: [call(), g])
+        yield Row(name, partial(f, x), call, arrays, partial(answer, call, g))
 
 
 def write_rows(dtype: str, tiny: bool) -> Iterator[tuple[Row, Call]]:
@@ -119,13 +125,8 @@ def write_rows(dtype: str, tiny: bool) -> Iterator[tuple[Row, Call]]:
             forward, gradient = pb.function(f), programs.with_gradient(f)
             args = (x, g, a, 0.9, n) if name == "writes" else (x, g, a, n)
             call = Bound(name + "_grad", dtype, *args)
-            shape = given.shape
-
-            def expected(call: Call = call, g: Any = g, shape: Any = shape) -> list[Any]:
-                return [call(), g.reshape(shape)]
-
-            row = Row(f"{name} n={n}", lambda gradient=gradient, x=given: gradient(x), call, arrays, expected)
-            yield row, lambda forward=forward, x=given: forward(x)
+            row = Row(f"{name} n={n}", partial(gradient, given), call, arrays, partial(answer, call, g, given.shape))
+            yield row, partial(forward, given)
 
 
 def check(row: Row, dtype: str) -> None:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from ..ir.graph import Value
 from .lifetimes import Lifetimes, Piece
+from .overlap import apart
 from .plan import Call, Kernel, Plan, Region, Root, Steps, numel
 from .regions import carries, is_loop
 from .special import SCATTERS
@@ -164,8 +165,10 @@ class _Assigner:
             return step.inputs.count(v) <= 1 and sum(self.plan.owner.get(x) is v for x in step.inputs) <= 1
         if any(v in self.plan.owners(s) for s in step.reads.scalars):
             return False
+        written = [r.position for r in _stores(step, target)]
         positions = {leaf.position for leaf in step.reads.leaves if leaf.owner is v}
-        return not positions or (len(positions) == 1 and all(r.position in positions for r in _stores(step, target)))
+        positions = {p for p in positions if not all(apart(p, w, self.plan.ranges) for w in written)}
+        return not positions or (len(positions) == 1 and all(w in positions for w in written))
 
     def _takes_over(self, step: Kernel, old: Value, new: Value) -> bool:
         """Whether `new` may be written over `old` while the kernel runs: element by element, each read before."""

@@ -264,10 +264,7 @@ class Evaluator:
         return hit
 
     def checked(self, a: Dyn, scope: Scope, guard: Guard) -> Val:
-        """The element, minus `low`; outside of its range the status is set (where `guard` holds) and 0 is used.
-
-        There is no check where the program's text says that it fits.
-        """
+        """The element, minus `low`; out of range, if it can be, the status is set (where `guard` holds), 0 used."""
         ranges = self.checks.ranges
         if ranges is not None and not a.value.type.shape:
             low, high = ranges.of(a.value)

@@ -17,8 +17,10 @@ from ..ir import rewrite
 from ..ir.control import has_effect
 from ..ir.failing import may_fail
 from ..ir.graph import Function, Op, Value
+from ..ir.ranges import Ranges
 from . import access, regions, special
 from .fusion_rules import awkward, early, fails, nested, small_reads, trips
+from .overlap import apart
 from .plan import (
     Call,
     Kernel,
@@ -52,7 +54,8 @@ def plan(fn: Function) -> Plan:
     Raises:
       Unsupported: for an op or dtype that has no machine form.
     """
-    outer = Plan(fn, order={op: k for k, op in enumerate(fn.body.walk())}, inputs=frozenset(fn.params))
+    order = {op: k for k, op in enumerate(fn.body.walk())}
+    outer = Plan(fn, order=order, inputs=frozenset(fn.params), ranges=Ranges(fn))
     outer.owner.update((p, p) for p in fn.params)
     return _plan(outer)
 
@@ -84,7 +87,8 @@ class _Planner:
 
     def __init__(self, given: Plan, forced: set[Value], last: dict[Value, int]) -> None:
         # Copies: what one round decides, the next one must not see.
-        self.plan = Plan(given.fn, [], dict(given.owner), given.order, set(given.registers), given.inputs)
+        own = (dict(given.owner), given.order, set(given.registers))
+        self.plan = Plan(given.fn, [], *own, given.inputs, given.ranges)
         self.forced = forced
         self.last = last  # the last op of the block that uses a value
         self.at = 0  # the op being looked at
@@ -331,7 +335,8 @@ class _Planner:
         if root.base is None or 2 * numel(root.op.operands[1]) > numel(root.base):
             return False
         owner = self.plan.owner[root.base]
-        return any(leaf.owner is owner and leaf.position != root.position for leaf in reads.leaves)
+        places = {leaf.position for leaf in reads.leaves if leaf.owner is owner} - {root.position}
+        return not all(apart(p, root.position, self.plan.ranges) for p in places)
 
     def _readers(self, base: Value) -> int:
         """The steps that read an array that is about to be written into."""

@@ -11,7 +11,7 @@ in an address cancel.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Union
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Dyn:
     at: At
     extent: int
     low: int
-    op: Op  # the one that asked, for the error
+    op: Op = field(compare=False)  # the one that asked first, for the error
 
     def __repr__(self) -> str:
         return f"[{self.value.name or '%'}{list(self.at)}]"

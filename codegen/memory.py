@@ -55,7 +55,12 @@ def store(ev: Evaluator, owner: Value, position: Index, value: Val, scope: Scope
     em = scope.emitter(wide)
     mask = scope.mask if wide else None
     target: Reg | None = None
-    if wide and (offset is not None or stride != 1):
+    if offset is None and stride == -1:  # downwards: turned round, from the last lane's place upwards
+        lowest = em.op(f"getelementptr {memory}, ptr {pointer.reg.text}, i64 {1 - em.lanes}", "ptr")
+        pointer = Val(lowest, pointer.depth)
+        value = Val(flip(em, value.reg), value.depth, True)
+        mask = None if mask is None else flip(em, mask)
+    elif wide and (offset is not None or stride != 1):
         moved = offset.reg if offset is not None else _lane_offsets(em, stride)
         target = _spread_pointer(em, pointer.reg, moved, memory)
     if add:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..ir.graph import Op, Value
-from ..ir.ranges import Ranges
 from ..ir.types import StackType
 from . import access, factor, helpers, matmul, memory, opaque, order, python_calls, scalar
 from .blas import BlasInfo, available
@@ -62,7 +61,7 @@ class ModuleWriter:
 
     def __init__(self, plan: Plan, donate: Mapping[int, int], contract: bool = False, bounds: bool = True) -> None:
         self.plan = plan
-        self.checks = Checks(Ranges(plan.fn), bounds)
+        self.checks = Checks(plan.ranges, bounds)
         self.memory = assign(plan, donate)
         self.context = Context()
         self.fma = host().has_fma

@@ -34,7 +34,7 @@ def settle(fn: Function) -> Function:
 
 
 PASSES: Passes = (inline, settle, canon, expand, count_up, canon, licm, cse)
-LOOPS: Passes = (merge_loops, unstack, narrow, vectorise, canon, licm, cse)  # for functions with loops
+LOOPS: Passes = (unstack, cse, merge_loops, narrow, vectorise, canon, licm, cse)  # for functions with loops
 LAST: Passes = (dce, segments)
 
 

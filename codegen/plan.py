@@ -14,6 +14,7 @@ from math import prod
 from typing import NamedTuple
 
 from ..ir.graph import Function, Op, Value
+from ..ir.ranges import Ranges
 from ..ir.types import StackType
 from . import access
 from .index_map import ZERO, At, Index, variable
@@ -149,7 +150,7 @@ class Plan:
 
     The plan of a region's block shares `owner`, `order` and `registers` with those round it; its `fn` is the block
     as a function. `registers` are 0-d values that a step puts into a register; `inputs` are the whole function's
-    parameters.
+    parameters, `ranges` what its integer scalars can be.
     """
 
     fn: Function
@@ -158,6 +159,7 @@ class Plan:
     order: dict[Op, int] = field(default_factory=dict)
     registers: set[Value] = field(default_factory=set)
     inputs: frozenset[Value] = frozenset()
+    ranges: Ranges = field(default_factory=lambda: Ranges(None))
 
     def walk(self, root: Root) -> Walk:
         """What a root reads."""

@@ -76,7 +76,8 @@ def overwritten(op: Op, j: int) -> bool:
     array = op.results[j]
     if op.kind.name != "for" or not is_array(array):
         return False
-    if [number(v) for v in op.operands[:3]] != [0, array.type.shape[0], 1]:
+    n = array.type.shape[0]
+    if [number(v) for v in op.operands[:3]] not in ([0, n, 1], [n - 1, -1, -1]):
         return False
     (body,) = op.regions
     found = uses(body)
@@ -120,7 +121,8 @@ def blocks(step: Region, outer: Plan) -> Iterator[Plan]:
                 outer.owner[p] = first
             else:
                 outer.registers.add(p)
-        yield Plan(_as_function(outer.fn.name, block), [], outer.owner, outer.order, outer.registers, outer.inputs)
+        shared = (outer.owner, outer.order, outer.registers, outer.inputs, outer.ranges)
+        yield Plan(_as_function(outer.fn.name, block), [], *shared)
 
 
 def _as_function(name: str, block: Block) -> Function:

@@ -1,4 +1,4 @@
-"""A loop that another one repeats while it computes more is computed once.
+"""A loop that another one repeats, or repeats while it computes more, is computed once.
 
 A tape inside a compiled function leaves two loops: the one that the user wrote, and the same with residuals carried
 along for the reverse. Where all that is used of the first is among what the second carries, the second takes its
@@ -14,6 +14,7 @@ from collections.abc import Hashable, Iterable
 from .activity import is_loop
 from .attrs import attrs_key
 from .control import FOR, IF, has_effect
+from .failing import may_fail
 from .graph import Block, Function, Op, Value, clone_function, uses
 from .rewrite import inputs, keep_name
 from .trips import normalise, number
@@ -23,7 +24,7 @@ Same = dict[Value, Value]
 
 
 def merge_loops(fn: Function) -> Function:
-    """A copy of the function in which no loop repeats what a later one of its block computes, too."""
+    """A copy of the function in which no loop repeats what another one of its block computes, too."""
     if not _several(fn):
         return fn
     new = clone_function(fn)
@@ -56,26 +57,56 @@ def _block(block: Block) -> None:
     for op in block.ops:
         for r in op.regions:
             _block(r)
-    for small in [op for op in block.ops if is_loop(op)]:
-        at = block.ops.index(small)
-        for large in [op for op in block.ops[at + 1 :] if op.kind is small.kind]:
-            if not has_effect(small) and not has_effect(large) and _replace(block, small, large):
+    loops = [op for op in block.ops if is_loop(op) and not has_effect(op)]
+    for op in loops:
+        _carry_once(block, op)
+    for small in list(loops):
+        for large in loops:
+            if large is not small and large.kind is small.kind and _replace(block, small, large):
+                loops.remove(small)
                 break
 
 
+def _carry_once(block: Block, loop: Op) -> None:
+    """Lets what a loop carries twice be used once: two derivatives may each have saved the same."""
+    first, n = (3, 1) if loop.kind is FOR else (0, 0)
+    earlier: dict[Value, list[int]] = {}
+    same: Same = {}
+    body = loop.regions[-1]
+    for j, start in enumerate(loop.operands[first:]):
+        group = earlier.setdefault(start, [])
+        for i in group if not isinstance(start.type, StackType) else ():
+            known = {r.params[n + j]: r.params[n + i] for r in loop.regions}
+            _walk(body, body, known)
+            if _agree(body, body, j, i, known):
+                same.update({r.params[n + j]: r.params[n + i] for r in loop.regions})
+                same[loop.results[j]] = loop.results[i]
+                break
+        else:
+            group.append(j)
+    for op in block.walk() if same else ():
+        op.operands[:] = [same.get(v, v) for v in op.operands]
+
+
 def _replace(block: Block, small: Op, large: Op) -> bool:
-    """Puts the large loop where the small one stands, if it gives all that is used of that."""
+    """Lets the large loop stand for the small one, where that is or before, if it gives all that is used of it."""
     found = match(small, large, {})
     used = uses(block) if found else {}
     if not found or not all(r in found for r in small.results if r in used):
         return False
     at, end = block.ops.index(small), block.ops.index(large)
-    before = _before(block.ops[at:end], large)
+    between = block.ops[at:end]
+    if any(map(has_effect, between)) and may_fail(large):
+        return False  # what is printed before an error must be printed
+    before = _before(between, large) if at < end else []
     if before is None:
         return False
-    moved = set(map(id, before))
-    rest = [op for op in block.ops[at + 1 :] if id(op) not in moved and op is not large]
-    block.ops = [*block.ops[:at], *before, large, *rest]
+    if at < end:
+        moved = {id(large), *map(id, before)}
+        rest = [op for op in block.ops[at + 1 :] if id(op) not in moved]
+        block.ops = [*block.ops[:at], *before, large, *rest]
+    else:
+        del block.ops[at]
     for r in small.results:
         for op, i in used.get(r, ()):
             op.operands[i] = found[r]

@@ -34,12 +34,12 @@ _RULES: dict[str, Callable[..., Range]] = {
 
 
 class Ranges:
-    """The intervals of a function's integer scalars."""
+    """The intervals of a function's integer scalars; without a function nothing is known of loops."""
 
-    def __init__(self, fn: Function) -> None:
+    def __init__(self, fn: Function | None) -> None:
         self.loops: dict[Value, Op] = {}
         self.known: dict[Value, Range] = {}
-        for op in fn.body.walk():
+        for op in fn.body.walk() if fn is not None else ():
             if op.kind.name == "for":
                 self.loops[op.regions[0].params[0]] = op
 

@@ -121,7 +121,9 @@ class _Tree:
 
     def take(self, other: _Tree) -> None:
         """The ops of another expression, which is an operand, become part of this one."""
-        self.inside.update(other.inside)
+        small, large = sorted((self.inside, other.inside), key=len)
+        large.update(small)  # the smaller into the larger: chains of thousands of writes stay cheap
+        self.inside = large
         self.borders |= other.borders
 
     def writes(self) -> list[tuple[Op, tuple[int, int, int]]]:

@@ -54,6 +54,12 @@ class Trips:
         self.step = abs(indices.step)
         self._affine: dict[Value, Affine | None] = {}
 
+    def flip(self) -> None:
+        """Counts t from the other end: the multiples of t change their signs."""
+        self.first += self.step * (self.count - 1)
+        self.step, self.down = -self.step, not self.down
+        self._affine = {}
+
     def affine(self, v: Value) -> Affine | None:
         """(a, b) where an integer scalar is a*t + b in every trip and nothing on the way wraps round."""
         if v not in self._affine:

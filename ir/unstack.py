@@ -2,7 +2,8 @@
 
 A loop that pushes once in each of a known number of trips, and one that pops as often, the last first, are what the
 reverse of a loop is made of whose bounds were not known when it was differentiated. Now that they are, the elements go
-straight to and from the rows of one array: nothing grows, and kernels read and write the rows in place.
+straight to and from the rows of one array: nothing grows, and kernels read and write the rows in place. Both loops run
+from 0 up or down to 0, so that their indices tell the row.
 """
 
 from __future__ import annotations
@@ -40,19 +41,27 @@ def _stack(block: Block, made: Op) -> None:
     if fill is None:
         return
     loop, j = fill
-    trips = number(loop.operands[1])
-    if trips is None or trips <= 0 or number(loop.operands[0]) != 0 or number(loop.operands[2]) != 1:
-        return
+    trips = _trips(loop)
     push = _alone(loop, j, "push", used)
     empty = _carrier(loop.results[j], used, block)
     if push is None or empty is None:
         return
     back, k = empty
-    if [number(v) for v in back.operands[:3]] != [trips - 1, -1, -1] or back.results[k] in used:
+    if not trips or abs(trips) != abs(_trips(back)) or back.results[k] in used:
         return
     pop = _alone(back, k, "pop", used)
     if pop is not None:
-        _rewrite(block, made, (loop, j, push), (back, k, pop), trips)
+        _rewrite(block, made, (loop, j, push), (back, k, pop))
+
+
+def _trips(loop: Op) -> int:
+    """n for a loop over 0, 1, ..., n - 1, -n for one over n - 1, ..., 1, 0; 0 for any other."""
+    low, high, step = (number(v) for v in loop.operands[:3])
+    if low is None or high is None:
+        return 0
+    if low == 0 and step == 1:
+        return max(high, 0)
+    return min(-(low + 1), 0) if high == step == -1 else 0
 
 
 def _carrier(v: Value, used: Uses, block: Block) -> tuple[Op, int] | None:
@@ -76,8 +85,9 @@ def _alone(loop: Op, j: int, name: str, used: Uses) -> Op | None:
     return op if alone and body.terminator.operands[j] is stack else None
 
 
-def _rewrite(block: Block, made: Op, fill: tuple[Op, int, Op], empty: tuple[Op, int, Op], trips: int) -> None:
+def _rewrite(block: Block, made: Op, fill: tuple[Op, int, Op], empty: tuple[Op, int, Op]) -> None:
     (loop, j, push), (back, k, pop) = fill, empty
+    trips = abs(_trips(loop))
     element: TensorType = made.result.type.element  # type: ignore[attr-defined]
     full = TensorType(element.dtype, (trips, *element.shape))
     starts, strides = (None, *(0,) * element.rank), (1,) * full.rank
@@ -93,9 +103,10 @@ def _rewrite(block: Block, made: Op, fill: tuple[Op, int, Op], empty: tuple[Op, 
     _splice(body, push, b.block.ops)
     (body,) = back.regions
     b = IRBuilder(Block(), pop.loc)
-    row = b.slice(
-        b.expr(loop.results[j]), b.expr(body.params[0]), starts=starts, sizes=(1, *element.shape), strides=strides
-    )
+    place = b.expr(body.params[0])
+    if _trips(loop) == _trips(back):
+        place = b.const(trips - 1, body.params[0].type.dtype) - place
+    row = b.slice(b.expr(loop.results[j]), place, starts=starts, sizes=(1, *element.shape), strides=strides)
     top = b.reshape(row, shape=element.shape).value
     for op in body.walk():
         op.operands[:] = [top if v is pop.results[1] else v for v in op.operands]

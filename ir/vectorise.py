@@ -18,6 +18,7 @@ from collections import defaultdict
 from .builder import Expr, IRBuilder
 from .control import FOR
 from .elementwise import Elementwise
+from .failing import may_fail
 from .graph import Block, Function, Op, Value, clone_function
 from .partition import CHEAP
 from .rewrite import inputs
@@ -26,6 +27,7 @@ from .trip_access import WRITES, Access, Trips
 LEAST = 4  # trips from which arrays pay
 LEAST_HOISTED = 16  # trips from which arrays pay that a loop then reads
 MOST_HOISTED = 1 << 26  # bytes of them
+MOST_MEETINGS = 200  # accesses to one array that are looked at in pairs
 
 
 def vectorise(fn: Function) -> Function:
@@ -79,7 +81,7 @@ class _Loop:
 
     def _pointwise(self, op: Op) -> bool:
         """Whether the op makes one element from one element each."""
-        if op.regions or op.kind.effect or len(op.results) != 1:
+        if op.regions or len(op.results) != 1 or may_fail(op):
             return False
         known = isinstance(op.kind, Elementwise) or op.kind.name in ("cast", "reshape", "broadcast_to", "identity")
         return known and all(v.type.size == 1 for v in (*op.operands, *op.results))
@@ -125,8 +127,13 @@ class _Loop:
             return False
         if not all(id(op) in self.access or self._pointwise(op) for op in work):
             return False
+        if sum(x.a for x in self.access.values()) < 0:  # arrays that are read and written upwards are cheaper
+            self.trips.flip()
+            self._accesses()
         order = self._order(work)
         if order is None:
+            if self.trips.step < 0:
+                self.trips.flip()
             return False
         writer = _Writer(self.trips, self.op)
         for p, start in zip(self.body.params[1:], self.op.operands[3:], strict=True):
@@ -162,7 +169,9 @@ class _Loop:
         return _sorted(work, after)
 
     def _meet(self, ops: list[Op], place: dict[int, int], after: list[set[int]]) -> None:
-        """Adds the order that accesses to one array must keep."""
+        """Adds the order that accesses to one array must keep. Raises ValueError where that cannot be said."""
+        if len(ops) > MOST_MEETINGS:
+            raise ValueError
         for k, x in enumerate(ops):
             for y in ops[k + 1 :]:
                 if x.kind.name == y.kind.name == "slice":

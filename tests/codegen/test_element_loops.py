@@ -109,3 +109,28 @@ def test_the_primal_is_computed_once_beside_its_reverse() -> None:
     np.testing.assert_array_equal(
         exe.run([0.5 * array([40], "float64")])[0], interpret(primal, [0.5 * array([40], "float64")])[0]
     )
+
+
+@pytest.mark.parametrize("op", ["update", "add_at"])
+@pytest.mark.parametrize("n", [3, 16, 40, 100])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "bool"])
+def test_writes_downwards(op: str, n: int, dtype: str) -> None:
+    t = {"float32": "f32", "float64": "f64", "int32": "i32", "bool": "bool"}[dtype]
+    if t == "bool" and op == "add_at":
+        return
+    fn = parse(f"""
+    func @f(%x: {t}[2, 50], %v: {t}[{n // 2}]) -> {t}[2, 50] {{
+      %w = reshape %v {{shape = [1, {n // 2}]}} : {t}[1, {n // 2}]
+      %r = {op} %x, %w {{starts = [1, 49], strides = [1, -1]}} : {t}[2, 50]
+      return %r
+    }}""")
+    exe = check_function(fn, [array([2, 50], dtype), array([n // 2], dtype, seed=2)])
+    assert "scatter" not in exe.llvm
+
+
+def test_a_second_derivative_has_no_stacks_left() -> None:
+    text = STENCIL.format(n=40, end=39, t="f64")
+    back = reverse(reverse(parse(text)), wrt=[0, 1])
+    args = [0.5 * array([40], "float64"), array([40], "float64", seed=1), array([40], "float64", seed=2)]
+    exe = check_function(back, args, tolerance=1e-13)
+    assert "push" not in exe.kernels

@@ -134,3 +134,36 @@ def test_two_stacks_stay_two() -> None:
         + loop.format("1") + loop.format("2") + "\n%w = mul %r1, %r2 : f64\n%z = add %v1, %v2 : f64\nreturn %w, %z\n}",
         ARGS, 2, 2,
     )  # fmt: skip
+
+
+def test_a_loop_may_repeat_an_earlier_one() -> None:
+    text = SAVING.format(bound="%n", start="%x", op="mul")
+    first, second = text.index("%r = for"), text.index("%u = add")
+    last = text.index("return")
+    loops = text[:first] + text[second:last].replace("%u = add %r, %x : f64\n", "") + text[first:second]
+    check(loops + "%u = add %r, %x : f64\n  return %u, %c, %q\n}", ARGS, 2, 1)
+
+
+@pytest.mark.parametrize(("other", "once"), [("mul %s, %b", True), ("mul %s, %x", False)])
+def test_what_is_carried_twice_is_carried_once(other: str, once: bool) -> None:
+    fn = parse(f"""
+    func @f(%n: i32, %x: f64, %y: f64) -> (f64, f64, f64) {{
+      %zero = constant 0 : i32
+      %one = constant 1 : i32
+      %p, %q, %r = for %i in %zero..%n step %one iter(%a = %x, %b = %y, %c = %y) -> (f64, f64, f64) {{
+        %s = sin %a : f64
+        %t = mul %s, %b : f64
+        %u = {other.replace("%b", "%c")} : f64
+        yield %s, %t, %u
+      }}
+      %l, %m = for %i in %zero..%n step %one iter(%a = %x, %b = %y) -> (f64, f64) {{
+        %s = cos %a : f64
+        yield %s, %b
+      }}
+      return %p, %q, %r
+    }}""")
+    new = dce(merge_loops(fn))
+    verify(new)
+    assert (len(new.body.ops[-2].results) == 2) is once
+    for got, want in zip(interpret(new, ARGS), interpret(fn, ARGS), strict=True):
+        np.testing.assert_array_equal(got, want)

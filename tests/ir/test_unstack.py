@@ -76,3 +76,16 @@ def test_a_stack_that_somebody_else_reads_stays() -> None:
     last = "%e2, %last = pop %e : (stack<f64[3]>, f64[3])\n  return %r, %last"
     fn = parse(TEXT.format(**GOOD).replace("return %r, %g", last))
     assert stacks(unstack(fn)) == stacks(fn)
+
+
+@pytest.mark.parametrize("fill", ["%zero..%n step %one", "%five..%down step %down"])
+@pytest.mark.parametrize("empty", ["%zero..%n step %one", "%five..%down step %down"])
+def test_loops_may_run_either_way(fill: str, empty: str) -> None:
+    text = TEXT.format(**GOOD).replace("%five..%down step %down", empty).replace("%zero..%n step %one", fill, 1)
+    fn = parse(text)
+    new = unstack(fn)
+    verify(new)
+    assert not stacks(new)
+    x = np.array([0.9, 1.1, -0.7])
+    for got, want in zip(run(new, x, np.int32(6)), run(fn, x, np.int32(6)), strict=True):
+        np.testing.assert_array_equal(got, want)
