@@ -12,7 +12,7 @@ import numpy as np
 
 from ..codegen.direct import DirectCall
 from ..codegen.entry_spec import EntrySpec, ParamSpec, ResultSpec
-from ..ir.control import match_shapes
+from ..ir.control import match_shapes, runtime_sizes
 from ..ir.dims import DimLike
 from ..ir.graph import Function
 from ..ir.interpret import interpret
@@ -94,6 +94,8 @@ def executable(fn: Function, sizes: Sizes, donate: Mapping[int, int]) -> Executa
     from ..codegen.compile import compile_function
     from ..codegen.errors import Unsupported
 
+    if runtime_sizes(fn.body):
+        return Interpreted(static(fn, sizes), "an op has no form for arrays whose size is known only at run time")
     ready = optimised(fn, sizes)
     try:
         return Compiled(compile_function(ready, donate=donate))
