@@ -82,6 +82,29 @@ def conjunction(v: Value, at: At) -> Limits | None:
     return None
 
 
+def settled(op: Op, at: At, limits: Limits, vector: int | None, shift: int) -> access.Part | None:
+    """The operand that an element is at every point that loops with these limits visit; None where that varies.
+
+    Args:
+      vector, shift: the level of the lanes, and how far along it the points lie that are being written.
+    """
+
+    def surely(part: access.Part) -> bool:
+        found = conjunction(part.value, part.at)
+        return found is not None and all(
+            limit.shift == (shift if limit.level == vector else 0) and limit._replace(shift=0) in limits
+            for limit in found
+        )
+
+    if op.kind.name == "where":
+        c, x, _ = access.parts(op, at)
+        return x if surely(c) else None
+    if op.kind.name == "logical_and":
+        a, b = access.parts(op, at)
+        return b if surely(a) else a if surely(b) else None
+    return None
+
+
 def _place(v: Value, at: At) -> tuple[int, int] | None:
     """The level and the shift of an element of an iota that counts one loop."""
     while isinstance(v.owner, Op) and v.type.shape and access.form(v.owner) == access.MAP:

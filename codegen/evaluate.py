@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from ..ir.graph import Op, Value
 from ..ir.ranges import Ranges
 from . import access, scalar
-from .access import Bound, Guard, Part
-from .active import Limits, conjunction
+from .access import Bound, Guard
+from .active import Limits, settled
 from .checks import Checks
 from .emitter import Reg
 from .errors import Unsupported
@@ -100,7 +100,7 @@ class Evaluator:
         op = v.owner
         assert isinstance(op, Op)
         f = access.form(op)
-        known = self._known(op, at) if self.limits else None
+        known = settled(op, at, self.limits, self.vector, self.shift) if self.limits else None
         if known is not None:
             return self.value(known.value, known.at, scope, guard)
         if f == access.ELEMENTWISE:
@@ -115,24 +115,6 @@ class Evaluator:
         if f == access.SOURCE:
             return source(self, op, at, scope)
         raise Unsupported(op, "there is no compiled form of this op")
-
-    def _known(self, op: Op, at: At) -> Part | None:
-        """The operand that the result is at every point that the loops visit, where their bounds settle that."""
-        if op.kind.name == "where":
-            c, x, _ = access.parts(op, at)
-            return x if self._surely(c.value, c.at) else None
-        if op.kind.name == "logical_and":
-            a, b = access.parts(op, at)
-            return b if self._surely(a.value, a.at) else a if self._surely(b.value, b.at) else None
-        return None
-
-    def _surely(self, v: Value, at: At) -> bool:
-        """Whether a condition holds at every point that the loops visit."""
-        found = conjunction(v, at)
-        return found is not None and all(
-            limit.shift == (self.shift if limit.level == self.vector else 0) and limit._replace(shift=0) in self.limits
-            for limit in found
-        )
 
     def _elementwise(self, op: Op, operands: list[Val], scope: Scope) -> Val:
         depth = max((x.depth for x in operands), default=-1)

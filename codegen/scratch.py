@@ -8,6 +8,7 @@ native side is in `entry_native`; this is the Python side: the descriptor, users
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -62,5 +63,7 @@ class ScratchUse:
         self._size = size
         arena.add(size)
 
-    def __del__(self, arena: Arena = arena) -> None:  # bound early: at exit the global may be gone
-        arena.remove(self._size)
+    # Bound early: at exit the globals may be gone, and so may be those that `remove` needs.
+    def __del__(self, arena: Arena = arena, exiting: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not exiting():
+            arena.remove(self._size)

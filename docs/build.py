@@ -27,6 +27,7 @@ GROUPS = {
     "scan": "Scans",
     "shape_ops": "Shapes",
     "index_ops": "Indexing",
+    "ragged_ops": "Sizes that only the run knows",
     "linalg": "Linear algebra",
     "nn_ops": "Neural networks",
     "create_ops": "Creation and random numbers",

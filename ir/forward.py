@@ -17,6 +17,7 @@ from .errors import InternalError
 from .forward_control import ForwardRegions
 from .graph import Block, Function, Op, Value, clone_op
 from .opdef import NoGradient
+from .pad import fixed
 from .reverse import Cache, ReverseBuilder, chosen
 
 
@@ -52,6 +53,7 @@ def forward_info(fn: Function, wrt: Sequence[int] | None = None, derived: Cache 
       NoGradient: when an op on the path has no rule; names the op and the user's line.
       TypeMismatch: for a parameter whose dtype carries no derivative. IndexError: for one that does not exist.
     """
+    fn = fixed(fn)
     wrt = chosen(fn, "parameter", wrt)
     outputs = chosen(fn, "result", None)
     body = Block(Value(p.type, p.name) for p in fn.params)

@@ -23,6 +23,7 @@ from .expand import expandable
 from .graph import Block, Function, Op, Value
 from .increments import increments
 from .inline import inline
+from .opdef import NoGradient
 from .pad_layout import Layout, Padded, Places, Unpaddable, plain
 from .pad_rules import RULES, elementwise
 
@@ -45,6 +46,14 @@ class PadInfo:
 def pad(fn: Function) -> Function:
     """The function of `pad_info`."""
     return pad_info(fn).function
+
+
+def fixed(fn: Function) -> Function:
+    """The function of `pad_info`, for a derivative. Raises NoGradient, with the user's line, where there is none."""
+    try:
+        return pad(fn)
+    except Unpaddable as e:
+        raise NoGradient(f"no derivative of arrays whose size is known only at run time: {e}") from e
 
 
 def pad_info(fn: Function, outputs: int | None = None) -> PadInfo:

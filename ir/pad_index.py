@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .builder import Expr
 from .dims import DimLike
-from .graph import Op
+from .graph import Op, Value
 from .pad_layout import Layout, Padded, Unpaddable
 from .pad_rules import reversed_axis, rule
 from .types import Shape
@@ -33,11 +33,11 @@ class Slot:
     def at(self, axis: int) -> Expr:
         """The start as an i64 scalar."""
         start = self.given[axis]
-        return self.p.whole(start) if not isinstance(start, int) and hasattr(start, "owner") else self.p.size(start)
+        return self.p.whole(start) if isinstance(start, Value) else self.p.size(start)
 
     def put(self, start: Any) -> None:
         """The start along the next dimension."""
-        if isinstance(start, int) or not (hasattr(start, "owner") or isinstance(start, Expr)):
+        if not isinstance(start, (Value, Expr)):
             if not self.p.is_ragged(start):
                 self.starts.append(start)
                 return
@@ -105,7 +105,7 @@ def _span(p: Padder, x: Padded, axis: int, start: Expr, size: DimLike, stride: i
 
 def _or_none(low: Expr) -> Any:
     owner = low.value.owner
-    if hasattr(owner, "kind") and owner.kind.name == "constant" and owner.attrs["value"] == 0:
+    if isinstance(owner, Op) and owner.kind.name == "constant" and owner.attrs["value"] == 0:
         return None
     return low.value
 

@@ -16,6 +16,7 @@ from .builder import IRBuilder
 from .control import CALL
 from .errors import TypeMismatch
 from .graph import Function, clone_block
+from .pad import fixed
 
 Cache = dict[tuple[str, int, tuple[int, ...], tuple[int, ...]], Any]
 
@@ -69,6 +70,7 @@ def reverse_info(
       TypeMismatch: for a parameter or result whose dtype carries no derivative.
       IndexError: for one that does not exist.
     """
+    fn = fixed(fn)
     wrt = chosen(fn, "parameter", wrt)
     outputs = chosen(fn, "result", outputs)
     body = clone_block(fn.body, {})

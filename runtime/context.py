@@ -37,6 +37,9 @@ class TraceProtocol(Protocol):
     def is_computed(self, d: Dim) -> bool:
         """Whether a size is known only when the function runs."""
 
+    def length(self, n: Tensor) -> Dim | None:
+        """An integer scalar as the length of an array; None where it may be of any size."""
+
     def selected(self, mask: Tensor) -> Dim:
         """How many elements of a bool vector are true, as a size."""
 

@@ -196,6 +196,22 @@ def static_value(x: Any, what: str) -> Any:
     return x
 
 
+def length_value(x: Any, what: str) -> Any:
+    """As `static_value`, for lengths: an integer that is computed may be one where its largest value is known.
+
+    The index of a loop with known bounds is such a one: `np.arange(j)`.
+    """
+    if isinstance(x, (list, tuple)):
+        return [length_value(v, what) for v in x]
+    if context.trace is not None and is_tensor(x):
+        t = as_tensor(x)
+        if t._constant_value() is None and not t.ndim and t.dtype.is_integer:
+            found = context.trace.length(t)
+            if found is not None:
+                return found
+    return static_value(x, what)
+
+
 def register_tensor_conversion_function(
     base_type: Any, conversion_func: Callable[..., Any], priority: int = 100
 ) -> None:

@@ -26,7 +26,7 @@ from .numpy_protocol import implements
 from .numpy_reduce import floats
 from .numpy_shape import expand_dims
 from .numpy_ufuncs import number, op
-from .ops_create import filled
+from .ops_create import computed_range, filled
 from .ops_shape import broadcast_to, reshape, shape_argument, transpose
 from .tensor import Tensor
 
@@ -201,6 +201,10 @@ def arange(start: Any = None, stop: Any = None, step: Any = 1, dtype: Any = None
     if stop is None:
         start, stop = 0, start
     step = 1 if step is None else step
+    if isinstance(step, int) and step == 1 and (dtype is None or as_dtype(dtype).is_integer):
+        found = computed_range(start, stop)
+        if found is not None:
+            return cast(found, dtype_of(dtype, int))
     lo, hi, by = (_number(v, n) for v, n in ((start, "start"), (stop, "stop"), (step, "step")))
     if any(isinstance(v, Dim) for v in (lo, hi, by)):
         if by != 1:

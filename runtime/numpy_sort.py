@@ -17,6 +17,7 @@ from .numpy_protocol import NumpyNotSupported, implements
 from .numpy_reduce import floats, keeps, not_bool, reduced
 from .numpy_shape import take
 from .numpy_ufuncs import number, op
+from .ops_index import where as positions
 from .ops_shape import axis_argument, expand_dims, known_sizes, part, reshape
 from .tensor import Tensor
 
@@ -124,14 +125,20 @@ def flatnonzero(a: Any) -> Tensor:
 @implements(np.nonzero)
 def nonzero(a: Any) -> tuple[Tensor, ...]:
     """The positions of the elements that are not 0, a vector for each dimension."""
-    value = known(tensor(a), "np.nonzero", "np.where(condition, x, y), or a sum over the mask")
+    t = tensor(a)
+    value = t._constant_value()
+    if value is None:  # how many there are is computed when the function runs
+        rows = positions(t)
+        return tuple(reshape(part(rows, 1, k, 1), rows.type.shape[:1]) for k in range(t.ndim))
     return tuple(make(i) for i in np.nonzero(value))
 
 
 @implements(np.argwhere)
 def argwhere(a: Any) -> Tensor:
     """The positions of the elements that are not 0, as rows."""
-    return make(np.argwhere(known(tensor(a), "np.argwhere", "np.where(condition, x, y)")).astype(np.int64))
+    t = tensor(a)
+    value = t._constant_value()
+    return positions(t) if value is None else make(np.argwhere(value).astype(np.int64))
 
 
 @implements(np.unique)

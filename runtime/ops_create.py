@@ -10,7 +10,8 @@ from ..ir.dims import Dim
 from ..ir.dtypes import DType, as_dtype, float32, float64, int32, int64
 from ..ir.opdef import get
 from .arithmetic import cast
-from .convert import as_tensor, make, static_value
+from .context import context
+from .convert import as_tensor, is_tensor, make, static_value
 from .dispatch import apply
 from .elementwise import operands
 from .errors import ShapeMismatch, fail
@@ -91,6 +92,10 @@ def range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name
     if limit is None:
         start, limit = 0, start
     want = None if dtype is None else as_dtype(dtype)
+    if dtype is None or as_dtype(dtype).is_integer:
+        found = computed_range(start, limit, delta)
+        if found is not None:
+            return found if want is None else cast(found, want)
     bounds = [_bound(b, n) for b, n in zip((start, limit, delta), ("start", "limit", "delta"), strict=True)]
     if any(isinstance(b, Dim) for b in bounds):
         return _symbolic_range(bounds, want or int32)
@@ -103,6 +108,22 @@ def range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name
         way = "start <= limit when delta > 0" if step > 0 else "start >= limit when delta < 0"
         fail(ShapeMismatch, f"range: Requires {way}: {lo}/{hi}")
     return _arange(lo, hi, step, kind)
+
+
+def computed_range(start: Any, limit: Any, delta: Any = 1) -> Tensor | None:
+    """The range in steps of 1 with bounds that are computed, where its largest length is known; else None."""
+    ts = [as_tensor(b) for b in (start, limit) if is_tensor(b)]
+    unknown = [t for t in ts if t._constant_value() is None and t.dtype.is_integer and not t.ndim]
+    if not unknown or type(delta) is not int or delta != 1 or len(unknown) < len(ts):
+        return None
+    kind = unknown[-1].dtype
+    lo = as_tensor(start, kind if type(start) is int else None)
+    n = apply(get("sub"), (as_tensor(limit, kind if type(limit) is int else None), lo), {})
+    size = context.trace.length(n)  # type: ignore[union-attr]
+    if size is None:
+        return None
+    index = apply(get("iota"), (), {"shape": (size,), "axis": 0, "dtype": kind})
+    return index if type(start) is int and start == 0 else index + lo  # type: ignore[no-any-return]
 
 
 def _bound(b: Any, what: str) -> Any:

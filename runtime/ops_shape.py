@@ -11,7 +11,7 @@ from typing import Any
 from ..ir.dims import Dim, DimLike, floordiv, product
 from ..ir.dtypes import int32
 from ..ir.opdef import get
-from .convert import as_tensor, static_value
+from .convert import as_tensor, length_value, static_value
 from .dispatch import apply
 from .elementwise import operands
 from .errors import InvalidArgumentError, ShapeMismatch, fail
@@ -26,7 +26,7 @@ def shape_argument(shape: Any, what: str = "shape") -> tuple[Any, ...]:
     """A shape argument as a tuple of sizes (ints, -1, or symbols of a trace)."""
     if isinstance(shape, TensorShape):
         shape = shape.as_list()
-    value = static_value(shape, f"The argument `{what}`")
+    value = length_value(shape, f"The argument `{what}`")
     if not isinstance(value, (list, tuple)):
         value = [value] if not hasattr(value, "__iter__") else list(value)
     return tuple(_size(d, what) for d in value)

@@ -149,6 +149,7 @@ class For(Driver):
             self.enter(body)
             index = Value(bounds[0].type, "", body.block)
             body.block.params.insert(0, index)
+            self.trace.runtime_sizes.loop(index, bounds)
             yield items.at_index(SymbolicTensor(index, self.trace, None, user_location()))
             if self.accept(body, self.after_body):
                 break

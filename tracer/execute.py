@@ -96,7 +96,7 @@ def executable(fn: Function, sizes: Sizes, donate: Mapping[int, int], check_boun
     from ..codegen.errors import Unsupported
 
     if runtime_sizes(fn.body):
-        return Interpreted(static(fn, sizes), "a size is computed at run time, and an op has no form of fixed size")
+        return Interpreted(static(fn, sizes), "an op has no form for arrays whose size is known only at run time")
     ready = optimised(fn, sizes)
     try:
         return Compiled(compile_function(ready, donate=donate, check_bounds=check_bounds))

@@ -39,6 +39,7 @@ class Sizes:
         self.trace = trace
         self.names: set[str] = set()
         self.counts: dict[str, Tensor] = {}
+        self._ranges: dict[int, tuple[Value, DimLike | None, DimLike | None]] = {}  # of loops' indices
         # By key: the block in which it was bound, what it stands for, and the values whose ids are in the key.
         self._made: dict[Any, tuple[Block, tuple[Any, ...], Any]] = {}
 
@@ -111,6 +112,46 @@ class Sizes:
             ones = self.trace.emit(get("cast"), (mask,), {"dtype": int64})[0]
             count = self.trace.emit(get("reduce_sum"), (ones,), {"axes": (0,), "keepdims": False})[0]
             found = self._keep(key, self.bind(count, value.type.shape[0]), (mask, value))
+        made: Dim = found
+        return made
+
+    # ------------------------------------------------------------ lengths
+    def loop(self, index: Value, bounds: Sequence[Tensor]) -> None:
+        """Notes what a loop's index lies between, where that is known; a length made of it then has a largest value."""
+        (low, _), (_, high), (step, _) = (self._interval(b) for b in bounds)
+        if isinstance(step, int) and step < 0:
+            (_, high), (low, _) = self._interval(bounds[0]), self._interval(bounds[1])
+            self._ranges[id(index)] = (index, None if low is None else low + 1, high)
+        elif isinstance(step, int):
+            self._ranges[id(index)] = (index, low, None if high is None else high - 1)
+
+    def _interval(self, t: Tensor) -> tuple[DimLike | None, DimLike | None]:
+        """Smallest and largest value of an integer scalar, None for one that is not known."""
+        static = self.trace.static_of(t)
+        if static is not None and not static.ndim:
+            n = static[()]
+            n = n if isinstance(n, Dim) else int(n)
+            return n, n
+        terms, c = affine(self.trace.value_of(t))
+        low: DimLike | None = c
+        high: DimLike | None = c
+        for key, times in terms:
+            _, least, most = self._ranges.get(key, (None, None, None))
+            ends = (least, most) if times > 0 else (most, least)
+            low = None if low is None or ends[0] is None else low + ends[0] * times
+            high = None if high is None or ends[1] is None else high + ends[1] * times
+        return low, high
+
+    def length(self, n: Tensor) -> Dim | None:
+        """An integer scalar as the length of an array (nothing for a negative one); None without a known bound."""
+        _, most = self._interval(n)
+        if most is None:
+            return None
+        key = ("length", affine(self.trace.value_of(n)))
+        found = self._lookup(key)
+        if found is None:
+            count = self._op("maximum", self._whole(n), self._number(0))
+            found = self._keep(key, self.bind(count, max(most, 0) if isinstance(most, int) else most), n)
         made: Dim = found
         return made
 

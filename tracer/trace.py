@@ -96,6 +96,10 @@ class Trace(HandleTable):
         """Whether a size is known only when the function runs."""
         return not self.runtime_sizes.names.isdisjoint(d.symbols)
 
+    def length(self, n: Tensor) -> Dim | None:
+        """An integer scalar as the length of an array, where its largest value is known."""
+        return self.runtime_sizes.length(n)
+
     def selected(self, mask: Tensor) -> Dim:
         """How many elements of a bool vector are true."""
         return self.runtime_sizes.selected(mask)

@@ -408,3 +408,14 @@ def test_a_dimension_of_one_place_that_does_not_count() -> None:
     g = pb.function(lambda x, c, k: pb.reduce_sum(pb.math.log(x[:k]) * c / x[:k]))
     found = gradient(g, [np.zeros(1), np.ones(1), np.int32(0)], 1.0, wrt=1)
     np.testing.assert_array_equal(np.asarray(found), [0.0])
+
+
+def test_what_cannot_be_padded_is_interpreted_and_says_so_when_differentiated() -> None:
+    g = pb.function(lambda x, k: pb.tile(x[:k], [2]) * 2.0)
+    x = pb.constant(SMALL)
+    with pb.GradientTape() as tape:
+        tape.watch(x)
+        y = g(x, pb.constant(2))
+    np.testing.assert_allclose(np.asarray(y), np.tile(SMALL[:2], 2) * 2.0)
+    with pytest.raises(LookupError, match=r"test_ragged.py:\d+"):
+        tape.gradient(y, x)
