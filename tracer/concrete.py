@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from ..ir.control import runtime_sizes
+from ..ir.cse import cse
 from ..ir.dims import Dim
 from ..ir.errors import ShapeMismatch, TypeMismatch
 from ..ir.graph import Block, Function, Loc, Op, Value, clone_op
 from ..ir.opdef import get
-from ..ir.control import runtime_sizes
-from ..ir.cse import cse
 from ..ir.pad import pad_info
 from ..ir.pad_layout import Unpaddable
 from ..runtime.array import is_array
