@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +51,9 @@ class TraceProtocol(Protocol):
 
     def custom_gradient(self, name: str, gradient: Any, xs: Sequence[Any], outs: Sequence[Tensor]) -> Any:
         """The outputs, whose cotangents `gradient` takes to those of `xs` (tensors and variables)."""
+
+    def run_eagerly(self, why: str) -> NoReturn:
+        """Ends the trace: the program cannot be compiled, and runs eagerly."""
 
     def new_variable(self, variable: Variable, initial: Tensor) -> Tensor:
         """Called while a variable is made: gives the eager start value, or raises ValueError when it is not allowed."""

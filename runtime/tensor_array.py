@@ -163,11 +163,9 @@ class TensorArray:
         last = _largest(index)
         rows: Any = base.type.shape[0]
         if last is None and self.settings.dynamic:
-            fail(
-                InvalidArgumentError,
-                "TensorArray, dynamic_size=True: a tensor is the index, so how long the array becomes is not known; "
-                "give the largest length as size=",
-            )
+            trace = context.trace
+            assert trace is not None
+            trace.run_eagerly("a TensorArray of dynamic size is written at a computed place (a size= would compile)")
         if last is not None and last >= rows:
             self._place(last, rows, self.settings.dynamic, "write to")
             base = concat([base, _zeros(TensorType(v.dtype, (last + 1 - rows, *v.type.shape)))], 0)

@@ -17,6 +17,7 @@ from ..runtime.location import at
 from ..runtime.ops_shape import stack
 from ..runtime.ops_sizes import shape as shape_of
 from ..runtime.tensor import Tensor
+from ..runtime.tensor_shape import TensorShape
 from ..runtime.tensor_array import TensorArray
 from .control import call as converted
 from .control_branch import If
@@ -93,6 +94,10 @@ def switch_case(branch_index: Any, branch_fns: Any, default: Any = None, name: s
     return _case([(op("eq", index, as_tensor(k, index.dtype)), pairs[k]) for k in keys], last)
 
 
+def _is_open(shape: Any) -> bool:
+    return shape is not None and TensorShape(shape).num_elements() is None
+
+
 def while_loop(
     cond: Callable[..., Any],
     body: Callable[..., Any],
@@ -116,6 +121,9 @@ def while_loop(
         raise TypeError(f"while_loop: cond and body must be callable{at()}")
     if not isinstance(loop_vars, (list, tuple)) or not loop_vars:
         raise ValueError(f"while_loop: loop_vars must be a list or tuple that is not empty, found {loop_vars!r}{at()}")
+    trace = current_trace()
+    if trace is not None and any(_is_open(s) for s in nest.flatten(shape_invariants)):
+        trace.growing = True
     state = _tensors(tuple(loop_vars))
     count: Any = as_tensor(0)
     test, step = converted(cond), converted(body)

@@ -38,6 +38,7 @@ from .control_state import (
 from .structure import Structure
 from .symbolic import SymbolicTensor
 from .trace import Trace
+from .uncompiled import RunEagerly
 
 Key = tuple[str, int]
 WAYS = ("before the loop", "at the end of its body")
@@ -277,6 +278,8 @@ class LoopState:
         return final
 
     def _changed(self, name: str, x: Tensor, y: Tensor) -> None:
+        if self.trace.growing and x.dtype is y.dtype:
+            raise RunEagerly(f"the shape of {label(name)} changes from trip to trip{at()}")
         advice = "a variable of a loop that a tensor controls keeps its dtype and shape (pb.cast, pb.reshape)"
         bad_types(name, "this loop", x, y, WAYS, advice)
 

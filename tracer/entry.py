@@ -202,10 +202,10 @@ class EntryChain:
         self._last: Any = None
 
     def add(
-        self, function: Function, plain: Plain, args: Sequence[Any], leaves: Sequence[Tensor], skipped: int
+        self, function: Function, plain: Plain | None, args: Sequence[Any], leaves: Sequence[Tensor], skipped: int
     ) -> None:
         """Makes later calls with positional arguments like these native, where that is possible."""
-        if len(self._seen) >= MAX_ENTRIES or not _simple(function, args, leaves):
+        if plain is None or len(self._seen) >= MAX_ENTRIES or not _simple(function, args, leaves):
             return
         constants = [(i, id(x)) for i, x in enumerate(args) if type(x) is not Tensor]
         key = (id(plain), len(args), *constants, *[(x._data.dtype.num, x._data.shape) for x in leaves])

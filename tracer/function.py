@@ -27,11 +27,12 @@ from .control import entry
 from .entry import EntryChain
 from .explain import History
 from .input_signature import InputSignature
-from .lookup import fits, usable
+from .lookup import fits, usable, weakly
 from .methods import MethodTable, unbound
 from .numpy_mode import mentions_numpy, run_python, trace_arrays
 from .signature import Signature, copy_identity, name_of
 from .symbolic import SymbolicTensor
+from .uncompiled import RunEagerly, Uncompiled
 
 MAX_KEYS = 4096  # remembered keys of traces with symbolic sizes
 Key = tuple[Any, ...]
@@ -150,7 +151,6 @@ class Function(NativeCallable):
         line = user_location()
         concrete = self._build(values, leaves, patterns, ARRAY in key)
         self._may_create = False
-        concrete.full.check_bounds = scopes.checks_bounds() if self._check_bounds is None else self._check_bounds
         record = self._history.add(line, values, self._signature.names, generalised)
         concrete.line, concrete.reason = line, record.reason
         record.loops = concrete.loops
@@ -161,17 +161,24 @@ class Function(NativeCallable):
 
     def _build(
         self, values: tuple[Any, ...], leaves: Sequence[Any], patterns: list[Pattern], arrays: bool
-    ) -> ConcreteFunction:
+    ) -> Any:
         """Traces. ndarrays are Tensors, as in TensorFlow, until the function does something with NumPy."""
 
         def trace(as_arrays: bool) -> ConcreteFunction:
-            may = self._may_create
-            return build(self._traced, self._ir_name, self._signature, values, leaves, patterns, may, as_arrays, self._marks)
+            about = self._traced, self._ir_name, self._signature
+            new = build(*about, values, leaves, patterns, self._may_create, as_arrays, self._marks)
+            new.full.check_bounds = scopes.checks_bounds() if self._check_bounds is None else self._check_bounds
+            return new
 
-        if not arrays:
-            return trace(False)
-        concrete, self._uses_numpy = trace_arrays(trace, self._uses_numpy)
-        return concrete
+        try:
+            if not arrays:
+                return trace(False)
+            concrete, self._uses_numpy = trace_arrays(trace, self._uses_numpy)
+            return concrete
+        except RunEagerly as e:
+            if context.trace is not None:
+                raise
+            return Uncompiled(self, values, str(e))
 
     def _choose_patterns(self, key: Key, bones: Key) -> tuple[list[Pattern], bool]:
         """The shapes to trace with: None where a size shall be a symbol; and whether that is new."""
@@ -205,13 +212,7 @@ class Function(NativeCallable):
             if function is not None:
                 function._forget(key)
 
-        held: list[Any] = []
-        for x in objects:
-            try:
-                held.append(weakref.ref(x, drop))
-            except TypeError:
-                held.append(x)
-        self._objects[key] = held
+        self._objects[key] = [weakly(x, drop) for x in objects]
 
     def _forget(self, key: Key) -> None:
         concrete = self._cache.pop(key, None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..ir.control import match_shapes
@@ -32,3 +33,11 @@ def fits(concrete: ConcreteFunction, leaves: Sequence[Any]) -> bool:
     except (ShapeMismatch, TypeMismatch):
         return False
     return True
+
+
+def weakly(x: Any, drop: Callable[[Any], None]) -> Any:
+    """A weak reference that calls `drop`; the object itself where there can be none."""
+    try:
+        return weakref.ref(x, drop)
+    except TypeError:
+        return x

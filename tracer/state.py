@@ -91,6 +91,7 @@ class HandleTable:
         self.written: dict[int, SymbolicTensor] = {}
         self.numpy_used = False
         self.undecided = False
+        self.growing = False  # whether the program says that a size may change from trip to trip
         self.shared: dict[int, tuple[SymbolicTensor, str]] = {}
         self.given: set[int] = set()  # ids of the arguments' handles: the caller has them too
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -38,6 +38,7 @@ from .ragged import Sizes
 from .state import HandleTable, VariableState
 from .static import FOLD_LIMIT, fold
 from .symbolic import SymbolicTensor
+from .trials import give_up
 
 Array = np.ndarray[Any, Any]
 
@@ -124,6 +125,13 @@ class Trace(HandleTable):
         state = self._state(variable)
         state.current = self.value_of(value)
         state.assigned = True
+
+    def run_eagerly(self, why: str) -> NoReturn:
+        """Unrolls the loop that is being tried, or ends the trace."""
+        give_up(why)
+        from .uncompiled import RunEagerly
+
+        raise RunEagerly(why)
 
     def new_variable(self, variable: Variable, initial: Tensor) -> Tensor:
         """The start value of a variable that the traced Python makes.
