@@ -19,6 +19,7 @@ from ..runtime.location import at, warn
 from ..runtime.numpy_create import CREATION
 from ..runtime.ops_sizes import shape as shape_of
 from .control_branch import If, returned
+from .control_comprehension import comprehension
 from .control_expr import and_, assert_, chain, give, join, keep, kept, not_, or_, other, then
 from .control_iter import lazy
 from .control_loop import While
@@ -194,7 +195,8 @@ _BUILTINS: dict[Any, Callable[..., Any]] = {
 } | BUILTINS
 
 __all__ = [
-    "NOT_RETURNED", "UNDEFINED", "For", "If", "While", "and_", "assert_", "call", "caught", "chain", "changes", "depth",
+    "NOT_RETURNED", "UNDEFINED", "For", "If", "While", "and_", "assert_", "call", "caught", "chain", "changes",
+    "comprehension", "depth",
     "entry", "give", "globals", "here", "iterable", "join", "keep", "kept", "locals", "mutates", "not_", "or_", "other",
     "rebinds", "returned", "then", "unwind",
 ]  # fmt: skip
