@@ -20,6 +20,7 @@ from ..runtime.location import warn
 from ..runtime.numpy_create import CREATION
 from .control_branch import If, returned
 from .control_builtins import BUILTINS
+from .control_comprehension import comprehension
 from .control_expr import and_, assert_, chain, give, join, keep, kept, not_, or_, other, then
 from .control_iter import lazy
 from .control_loop import While
@@ -181,7 +182,7 @@ _RANDOM = (np.random.RandomState, np.random.Generator)
 _BUILTINS: dict[Any, Callable[..., Any]] = BUILTINS | {print: traced_print}
 
 __all__ = [
-    "NOT_RETURNED", "UNDEFINED", "For", "If", "While", "and_", "assert_", "call", "caught", "chain", "changes", "depth",
-    "entry", "give", "globals", "here", "iterable", "join", "keep", "kept", "late", "locals", "mutates", "not_", "or_",
-    "other", "piece", "rebinds", "returned", "text", "then", "unwind",
+    "NOT_RETURNED", "UNDEFINED", "For", "If", "While", "and_", "assert_", "call", "caught", "chain", "changes",
+    "comprehension", "depth", "entry", "give", "globals", "here", "iterable", "join", "keep", "kept", "late", "locals",
+    "mutates", "not_", "or_", "other", "piece", "rebinds", "returned", "text", "then", "unwind",
 ]  # fmt: skip

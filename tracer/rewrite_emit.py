@@ -319,6 +319,18 @@ class Emitter(Mangler):
         made.args = pieces
         return made
 
+    def visit_ListComp(self, node: ast.ListComp) -> Any:
+        first = node.generators[0]
+        named = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        over_range = isinstance(first.iter, ast.Call) and ast.unparse(first.iter.func) == "range"
+        special = named & FRAME_BOUND or any(isinstance(n, (ast.NamedExpr, ast.Await)) for n in ast.walk(node))
+        if len(node.generators) > 1 or first.ifs or not isinstance(first.target, ast.Name) or not over_range or special:
+            return self.generic_visit(node)
+        args = ast.arguments([], [ast.arg(self.mangled(first.target.id))], None, [], [], None, [])
+        body = ast.copy_location(ast.Lambda(args, self.visit(node.elt)), node)
+        text = "ag__.comprehension(AG_ITER, AG_BODY)"
+        return ast.fix_missing_locations(self._expression(text, node, AG_ITER=self.iterable(first.iter), AG_BODY=body))
+
     def visit_Call(self, node: ast.Call) -> Any:
         if isinstance(node.func, ast.Name) and node.func.id in FRAME_BOUND:
             return self.generic_visit(node)

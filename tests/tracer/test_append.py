@@ -49,6 +49,18 @@ def iterated(x: Any) -> Any:
     return s
 
 
+def comprehension(x: Any) -> Any:
+    k = 2.0
+    a = [x * i + k for i in range(40)]
+    b = [x[j] for j in range(3)]
+    return pb.stack(a), a[7], sum(b), [pb.reduce_sum(a[i]) * i for i in range(20)]
+
+
+def comprehension_by_index(x: Any) -> Any:
+    many = weights * 3
+    return pb.stack([x * many[i] for i in range(30)]), [f"{i}" for i in range(30)].index("7")
+
+
 def returned(x: Any) -> Any:
     out = []
     for i in range(10):
@@ -189,8 +201,19 @@ def changed_otherwise(x: Any) -> Any:
     return pb.stack(out)
 
 
-ROLLED = [used_in_every_way, last_element, iterated, returned, nested, two_at_once, in_two_loops, in_a_helper]
+ROLLED = [
+    comprehension,
+    used_in_every_way,
+    last_element,
+    iterated,
+    returned,
+    nested,
+    two_at_once,
+    in_two_loops,
+    in_a_helper,
+]
 UNROLLED = [
+    comprehension_by_index,
     on_some_trips, by_another_name, in_a_dict, stored_in_the_body, of_the_caller, length, stopped, numbers,
     of_growing_shape, changed_otherwise,
 ]  # fmt: skip
