@@ -124,14 +124,24 @@ def flatnonzero(a: Any) -> Tensor:
 @implements(np.nonzero)
 def nonzero(a: Any) -> tuple[Tensor, ...]:
     """The positions of the elements that are not 0, a vector for each dimension."""
-    value = known(tensor(a), "np.nonzero", "np.where(condition, x, y), or a sum over the mask")
-    return tuple(make(i) for i in np.nonzero(value))
+    t = tensor(a)
+    if not t.ndim:
+        fail(ValueError, "Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() instead.")
+    rows = argwhere(t)
+    return tuple(reshape(part(rows, 1, k, 1), (-1,)) for k in range(t.ndim))
 
 
 @implements(np.argwhere)
 def argwhere(a: Any) -> Tensor:
     """The positions of the elements that are not 0, as rows."""
-    return make(np.argwhere(known(tensor(a), "np.argwhere", "np.where(condition, x, y)")).astype(np.int64))
+    return _public().where(tensor(a, bool_))  # type: ignore[no-any-return]
+
+
+@implements(np.extract)
+def extract(condition: Any, arr: Any) -> Tensor:
+    """The elements where a condition holds, in a row."""
+    mask, t = reshape(tensor(condition, bool_), (-1,)), reshape(tensor(arr), (-1,))
+    return _public().boolean_mask(t, mask)  # type: ignore[no-any-return]
 
 
 @implements(np.unique)
