@@ -91,8 +91,8 @@ for _name in ("floor", "ceil", "trunc"):
     UFUNCS[getattr(np, _name)] = _on_floats(_name)
 UFUNCS |= {
     np.add: _or_bool("add", "logical_or"), np.subtract: _is("sub"), np.multiply: _or_bool("mul", "logical_and"),
-    np.true_divide: _is("div"), np.floor_divide: _divided("floordiv"), np.remainder: _divided("mod"), np.float_power: _is("pow"),
-    np.negative: _is("neg"), np.positive: _is("identity"), np.fabs: _is("abs"),
+    np.true_divide: _is("div"), np.floor_divide: _divided("floordiv"), np.remainder: _divided("mod"),
+    np.float_power: _is("pow"), np.negative: _is("neg"), np.positive: _is("identity"), np.fabs: _is("abs"),
     np.rint: _is("round"), np.arctan2: _is("atan2"), np.maximum: _or_bool("maximum", "logical_or"),
     np.minimum: _or_bool("minimum", "logical_and"), np.equal: _is("eq"), np.not_equal: _is("ne"),
     np.divmod: lambda x, y: (_divided("floordiv")(x, y), _divided("mod")(x, y)),
