@@ -126,6 +126,8 @@ def flatnonzero(a: Any) -> Tensor:
 def nonzero(a: Any) -> tuple[Tensor, ...]:
     """The positions of the elements that are not 0, a vector for each dimension."""
     t = tensor(a)
+    if not t.ndim:
+        fail(ValueError, "Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() instead.")
     value = t._constant_value()
     if value is None:  # how many there are is computed when the function runs
         rows = positions(t)
@@ -139,6 +141,13 @@ def argwhere(a: Any) -> Tensor:
     t = tensor(a)
     value = t._constant_value()
     return positions(t) if value is None else make(np.argwhere(value).astype(np.int64))
+
+
+@implements(np.extract)
+def extract(condition: Any, arr: Any) -> Tensor:
+    """The elements where a condition holds, in a row."""
+    mask, t = reshape(tensor(condition, bool_), (-1,)), reshape(tensor(arr), (-1,))
+    return _public().boolean_mask(t, mask)  # type: ignore[no-any-return]
 
 
 @implements(np.unique)

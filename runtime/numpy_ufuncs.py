@@ -61,6 +61,19 @@ def _of_truth(name: str) -> Implementation:
     return lambda *xs: op(name, *[cast(x, bool_) for x in xs])
 
 
+def _divided(name: str) -> Implementation:
+    """A division of integers that gives 0 where the divisor is 0, as NumPy's; our ops refuse that."""
+
+    def divide(x: Tensor, y: Tensor) -> Any:
+        known = y._constant_value()
+        if not y.dtype.is_integer or (known is not None and known.dtype != object and known.all()):
+            return op(name, x, y)
+        none = op("eq", y, number(0, y))
+        return op("where", none, number(0, x), op(name, x, op("where", none, number(1, y), y)))
+
+    return divide
+
+
 def _on_floats(name: str) -> Implementation:
     """An op on floats that changes no integer."""
     return lambda x: op(name, x) if x.dtype.is_differentiable else op("identity", x)
@@ -78,11 +91,11 @@ for _name in ("floor", "ceil", "trunc"):
     UFUNCS[getattr(np, _name)] = _on_floats(_name)
 UFUNCS |= {
     np.add: _or_bool("add", "logical_or"), np.subtract: _is("sub"), np.multiply: _or_bool("mul", "logical_and"),
-    np.true_divide: _is("div"), np.floor_divide: _is("floordiv"), np.remainder: _is("mod"), np.float_power: _is("pow"),
-    np.negative: _is("neg"), np.positive: _is("identity"), np.fabs: _is("abs"),
+    np.true_divide: _is("div"), np.floor_divide: _divided("floordiv"), np.remainder: _divided("mod"),
+    np.float_power: _is("pow"), np.negative: _is("neg"), np.positive: _is("identity"), np.fabs: _is("abs"),
     np.rint: _is("round"), np.arctan2: _is("atan2"), np.maximum: _or_bool("maximum", "logical_or"),
     np.minimum: _or_bool("minimum", "logical_and"), np.equal: _is("eq"), np.not_equal: _is("ne"),
-    np.divmod: lambda x, y: (op("floordiv", x, y), op("mod", x, y)),
+    np.divmod: lambda x, y: (_divided("floordiv")(x, y), _divided("mod")(x, y)),
 }  # fmt: skip
 for _name in ("and", "or", "xor", "not"):
     UFUNCS[getattr(np, "logical_" + _name)] = _of_truth("logical_" + _name)
@@ -130,7 +143,7 @@ def _reciprocal(x: Tensor) -> Any:
 
 def _cut_division(x: Tensor, y: Tensor) -> Any:
     """Integers divided and cut towards zero; 0 for a division by 0."""
-    down, rest = op("floordiv", x, y), op("mod", x, y)
+    down, rest = _divided("floordiv")(x, y), _divided("mod")(x, y)
     up = op("logical_and", op("lt", down, number(0, x)), op("ne", rest, number(0, x)))
     return op("add", down, cast(up, x.dtype))
 
@@ -138,8 +151,8 @@ def _cut_division(x: Tensor, y: Tensor) -> Any:
 @ufunc(np.fmod)
 def _fmod(x: Tensor, y: Tensor) -> Any:
     if x.dtype.is_unsigned:
-        return op("mod", x, y)
-    rest = op("mod", op("abs", x), op("abs", y))
+        return _divided("mod")(x, y)
+    rest = _divided("mod")(op("abs", x), op("abs", y))
     return op("where", sign_bit(x), op("neg", rest), rest)
 
 

@@ -134,10 +134,11 @@ def _known_slice(k: slice, size: int) -> tuple[int, int, int]:
 def _sum(
     arrays: Sequence[tuple[Tensor, int]], lines: Sequence[tuple[np.ndarray[Any, Any] | None, int]], front: int
 ) -> tuple[Tensor, tuple[Any, ...]]:
+    from .numpy_shape import common_shape
     from .ops_shape import broadcast_to, reshape
 
-    inner = np.broadcast_shapes(*[tuple(a.type.shape) for a, _ in arrays])  # type: ignore[arg-type]
-    sizes = [1 if line is None else len(line) for line, _ in lines]
+    inner = common_shape(*(a.type.shape for a, _ in arrays))
+    sizes: list[Any] = [1 if line is None else len(line) for line, _ in lines]
     shape = (*sizes[:front], *inner, *sizes[front:])
     behind = len(sizes) - front
     total: Tensor | None = None

@@ -52,7 +52,8 @@ REST = programs("""
     np.insert(v, 2, 9); np.insert(a, 1, b, axis=0); np.insert(a, -1, 5, axis=1); np.polymul(b, q); np.polyder(v);
     np.polyder(v, 2); np.tril_indices_from(m); np.triu_indices_from(m, 1); np.diag_indices_from(m);
     np.unravel_index(np.argmax(a), a.shape); np.ravel_multi_index((np.array([0, 1]), np.array([2, 0])), (2, 3));
-    np.matvec(m, b); np.vecmat(b, m)
+    np.matvec(m, b); np.vecmat(b, m); np.nonzero(a > 0); np.nonzero(v); np.where(a > 1); np.argwhere(a);
+    np.flatnonzero(a); a[np.nonzero(a > 0)]; np.extract(a > 0, a); np.nonzero(s); v[v > 0].sum()
 """)
 SMOOTH = programs("""
     np.dot(a, m); np.dot(b, q); np.inner(a, p); np.outer(b, q); np.tensordot(a, p, ([0, 1], [0, 1])); np.kron(b, m);
@@ -62,7 +63,8 @@ SMOOTH = programs("""
     np.gradient(q, np.array([0.0, 1.0, 3.0])); np.trapezoid(a, np.array([0.0, 1.0, 3.0])); np.convolve(v, b);
     np.correlate(v, b, 'full'); np.polyval(b, a); np.vander(b);
     np.interp(u, [-1.0, 0.0, 0.9, 2.0], b[0] * np.arange(4.0) ** 2); np.linspace(b, q, 4); np.meshgrid(b, q);
-    np.cov(a); np.corrcoef(m); np.insert(a, 1, b, axis=0); np.delete(a, [0], axis=1) ** 2; np.polymul(b, q)
+    np.cov(a); np.corrcoef(m); np.insert(a, 1, b, axis=0); np.delete(a, [0], axis=1) ** 2; np.polymul(b, q);
+    np.extract(a > 0, a) ** 2; a[np.nonzero(a > 0)] * 2
 """)
 SORTED = programs("""
     np.sort(a); np.sort(a, 0); np.sort(c, axis=None); np.argsort(v); np.argsort(a, axis=0); np.median(v);
