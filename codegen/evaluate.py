@@ -105,8 +105,7 @@ class Evaluator:
             return self.value(known.value, known.at, scope, guard)
         if f == access.ELEMENTWISE:
             operands = [self.value(p.value, p.at, scope, guard) for p in access.parts(op, at)]
-            self._refuse(op, operands, scope, guard)
-            return self._elementwise(op, operands, scope)
+            return self._elementwise(op, operands, scope, guard)
         if f in (access.MAP, access.GATHER):
             (part,) = access.parts(op, at)
             return self.value(part.value, part.at, scope, guard)
@@ -116,7 +115,8 @@ class Evaluator:
             return source(self, op, at, scope)
         raise Unsupported(op, "there is no compiled form of this op")
 
-    def _elementwise(self, op: Op, operands: list[Val], scope: Scope) -> Val:
+    def _elementwise(self, op: Op, operands: list[Val], scope: Scope, guard: Guard) -> Val:
+        self._refuse(op, operands, scope, guard)
         depth = max((x.depth for x in operands), default=-1)
         wide = any(x.wide for x in operands)
         where = scope.at(depth)
@@ -130,11 +130,10 @@ class Evaluator:
 
     def _refuse(self, op: Op, operands: list[Val], scope: Scope, guard: Guard) -> None:
         """Reports an integer divided by zero, or to a negative power (where `guard` holds)."""
-        if self.checks.operand(op) is None:
-            return
-        predicate = "slt" if op.kind.name == "pow" else "eq"
-        bad = self.apply(lambda em, r: em.compare(predicate, r, 0), scope, operands[1])
-        self._report(op, bad, scope, guard)
+        if self.checks.operand(op) is not None:
+            predicate = "slt" if op.kind.name == "pow" else "eq"
+            bad = self.apply(lambda em, r: em.compare(predicate, r, 0), scope, operands[1])
+            self._report(op, bad, scope, guard)
 
     def spread(self, x: Val, scope: Scope) -> Val:
         """The value in every lane."""
@@ -360,8 +359,8 @@ class Evaluator:
 
 def literal_zero(dtype: str) -> Reg:
     """The number 0 of a dtype."""
-    ty = scalar.element(dtype)
-    return Reg({"float": "0x0000000000000000", "double": "0x0000000000000000", "i1": "false"}.get(ty, "0"), ty)
+    float_zero = "0x0000000000000000"
+    return Reg({"f32": float_zero, "f64": float_zero, "bool": "false"}.get(dtype, "0"), scalar.element(dtype))
 
 
 def _always(b: Bound) -> bool:

@@ -211,7 +211,10 @@ class Call(OpDef):
 
 
 class Effect(OpDef):
-    """An op that is run for what it does, in program order."""
+    """An op that is run for what it does, in program order.
+
+    `cuts` lists (operand, dimension) pairs of padded operands: the last two operands per pair say which elements count.
+    """
 
     effect = True
     differentiable = False
@@ -219,6 +222,15 @@ class Effect(OpDef):
     def infer(self, attrs: Attrs, types: Types, regions: Sequence[Block] = ()) -> tuple[TensorType, ...]:
         """No results."""
         return ()
+
+
+def _cut(attrs: Attrs, xs: Sequence[Any]) -> list[Any]:
+    """The operands of an effect, cut."""
+    cuts = attrs.get("cuts", ())
+    out = list(xs[: len(xs) - 2 * len(cuts)])
+    for (k, axis), low, size in zip(cuts, xs[len(out) :: 2], xs[len(out) + 1 :: 2], strict=True):
+        out[k] = np.asarray(out[k])[(slice(None),) * axis + (slice(int(low), int(low) + int(size)),)]
+    return out
 
 
 def _check_text(name: str, attrs: Attrs, operands: int) -> None:
@@ -240,11 +252,11 @@ class Print(Effect):
 
     name = "print"
     summary = "Write text and operands to a stream."
-    attrs = ("segments", "stream", "summarize", "styles")
+    attrs = ("segments", "stream", "summarize", "styles", "cuts")
 
     def infer(self, attrs: Attrs, types: Types, regions: Sequence[Block] = ()) -> tuple[TensorType, ...]:
         """No results. There is one segment more than operands."""
-        _check_text(self.name, attrs, len(types))
+        _check_text(self.name, attrs, len(types) - 2 * len(attrs.get("cuts", ())))
         if attrs.get("stream", "stdout") not in ("stdout", "stderr"):
             raise TypeMismatch(f"print: stream must be 'stdout' or 'stderr', found {attrs['stream']!r}")
         return ()
@@ -252,7 +264,7 @@ class Print(Effect):
     def eager(self, attrs: Attrs, *xs: Any) -> Any:
         """Writes the text."""
         stream = getattr(sys, attrs.get("stream", "stdout"))
-        stream.write(joined_text(attrs, xs))
+        stream.write(joined_text(attrs, _cut(attrs, xs)))
         stream.flush()
         return ()
 
@@ -265,22 +277,23 @@ class Assert(Effect):
 
     name = "assert"
     summary = "Stop with an error unless a bool scalar is true."
-    attrs = ("message", "summarize", "segments", "styles")
+    attrs = ("message", "summarize", "segments", "styles", "cuts")
 
     def infer(self, attrs: Attrs, types: Types, regions: Sequence[Block] = ()) -> tuple[TensorType, ...]:
         """No results. The first operand is a bool scalar."""
         if not types or types[0].shape or not types[0].dtype.is_bool:
             raise TypeMismatch(f"assert: the condition must be a bool scalar, found {types[0] if types else 'nothing'}")
         if "segments" in attrs:
-            _check_text(self.name, attrs, len(types) - 1)
+            _check_text(self.name, attrs, len(types) - 1 - 2 * len(attrs.get("cuts", ())))
         return ()
 
     def eager(self, attrs: Attrs, *xs: Any) -> Any:
         """Raises when the condition is false."""
         if not bool(xs[0]):
+            shown = _cut(attrs, xs)[1:]
             if "segments" in attrs:
-                raise FailedAssertion(attrs.get("message", "") + joined_text(attrs, xs[1:]))
-            data = " ".join(array_text(np.asarray(x), attrs.get("summarize", 3)) for x in xs[1:])
+                raise FailedAssertion(attrs.get("message", "") + joined_text(attrs, shown))
+            data = " ".join(array_text(np.asarray(x), attrs.get("summarize", 3)) for x in shown)
             message = attrs.get("message", "") or "assertion failed"
             raise FailedAssertion(f"{message}: {data}" if data else message)
         return ()

@@ -6,13 +6,14 @@ reductions and products see neutral elements in the other places; writes read th
 Differentiation comes after, so the derivative is padded code, too: gates at every entrance and masks at every exit
 see to it that what stands in the other places (a NaN, say) reaches neither results nor derivatives.
 
-The rules for single ops are in `pad_rules.py` and `pad_index.py`.
+The rules for single ops are in `pad_rules.py`, `pad_index.py` and `pad_effects.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from . import pad_effects as _effects  # noqa: F401  (its rules)
 from . import pad_index as _index  # noqa: F401  (its rules)
 from .attrs import attr_symbols
 from .builder import Expr, IRBuilder

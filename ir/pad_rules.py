@@ -14,6 +14,7 @@ import numpy as np
 
 from .dims import DimLike, product
 from .dtypes import DType
+from .elementwise import IntegerArithmetic
 from .errors import ShapeMismatch
 from .graph import Op
 from .pad_layout import Layout, Layouts, Padded, Unpaddable, plain
@@ -39,7 +40,11 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 def elementwise(p: Padder, op: Op, xs: list[Padded]) -> list[Padded]:
     """The op on operands whose elements lie at the same places."""
     ready, layouts = aligned(p, op.results[0].type.shape, xs)
-    value = p.b.emit(op.kind, [x.value for x in ready], dict(op.attrs))[0]
+    operands = [x.value for x in ready]
+    mask = p.over(layouts) if isinstance(op.kind, IntegerArithmetic) else None
+    if mask is not None and operands[1].type.dtype.is_integer:  # no error where nothing is
+        operands[1] = p.b.where(mask, operands[1], p.b.const(1, operands[1].type.dtype)).value
+    value = p.b.emit(op.kind, operands, dict(op.attrs))[0]
     return [Padded(value, layouts)]
 
 

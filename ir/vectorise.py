@@ -211,7 +211,7 @@ class _Loop:
             self.access[id(op)] = found
             return True
         known = all(v in ready or v not in self.trips.inside or self.trips.affine(v) is not None for v in op.operands)
-        return bool(op.operands) and known and self._pointwise(op) and not self._free(op)
+        return bool(op.operands) and known and self._pointwise(op) and not self._free(op) and not may_fail(op)
 
     def _move(self, kept: list[Value], ready: dict[Value, None], into: list[Op]) -> None:
         wanted, todo = set(), list(kept)

@@ -3,8 +3,8 @@
 An f-string is rewritten to `ag__.text(...)` of its pieces. Where no symbolic tensor is among them it is the string that
 Python makes. Else it is a `TracedText`: the string that Python makes while tracing, which remembers its pieces;
 `print` and `assert` make the text of them with the values of each run. There (`ag__.late`) numbers that are not known
-while tracing may stay in the pieces, too. A `print` of Python values alone is Python's and happens while tracing, unless
-it stands in a branch or loop that a tensor controls: what that prints depends on the run.
+while tracing may stay in the pieces, too. A `print` of Python values alone is Python's and happens while tracing,
+unless it stands in a branch or loop that a tensor controls: what that prints depends on the run.
 """
 
 from __future__ import annotations
