@@ -70,7 +70,8 @@ class Needs:
     """What the reverse of a loop needs.
 
     Attributes:
-      pure: a copy of the loop's body without effects; its first parameter is the index. state: numbers of the carried values that a state consists of.
+      pure: a copy of the loop's body without effects; its first parameter is the index.
+      state: numbers of the carried values that a state consists of.
       state_bytes, step_bytes: their size, and that of one trip's residuals; None when some of those lie on stacks.
     """
 

@@ -160,8 +160,8 @@ class Function(NativeCallable):
         """Traces. ndarrays are Tensors, as in TensorFlow, until the function does something with NumPy."""
 
         def trace(as_arrays: bool) -> ConcreteFunction:
-            may = self._may_create
-            return build(self._traced, self._ir_name, self._signature, values, leaves, patterns, may, as_arrays, self._marks)
+            how = (self._may_create, as_arrays, self._marks)
+            return build(self._traced, self._ir_name, self._signature, values, leaves, patterns, *how)
 
         if not arrays:
             return trace(False)
