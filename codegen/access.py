@@ -229,7 +229,7 @@ def address(at: At, shape: tuple[int, ...]) -> Index:
 _CHEAP = frozenset([
     "add", "sub", "mul", "neg", "abs", "square", "maximum", "minimum", "eq", "ne", "lt", "le", "gt", "ge", "where",
     "logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "is_nan",
-    "is_inf", "is_finite", "cast", "relu", "sign", "floor", "ceil", "trunc", "round",
+    "is_inf", "is_finite", "cast", "relu", "sign", "floor", "ceil", "trunc", "round", "after",
 ])  # fmt: skip
 _COST = {"div": 4, "sqrt": 5, "rsqrt": 8, "exp": 14, "expm1": 18, "log": 16, "log1p": 20, "sigmoid": 22, "pow": 50}
 _MATH = 25

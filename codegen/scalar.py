@@ -264,6 +264,7 @@ def _logic_rows(row: Callable[[str, str, Lowering], None]) -> None:
     row("is_nan", _FLOATS, lambda em, x: em.compare("uno", x, x))
     row("is_inf", _FLOATS, lambda em, x: em.compare("oeq", em.fabs(x), float("inf")))
     row("is_finite", _FLOATS, _is_finite)
+    row("after", _ANY, lambda em, x, y: x)
     row("where", _ANY, lambda em, c, x, y: em.select(c, x, y))
 
 

@@ -289,4 +289,11 @@ elementwise(
     summary="x where the condition holds, else y",
     cls=Where,
 )
+elementwise(
+    "after",
+    lambda x, y: np.broadcast_to(x, np.broadcast_shapes(np.shape(x), np.shape(y))),
+    (_same, None),
+    "any",
+    summary="x, which cannot be had before y is there",
+)
 elementwise("cast", np.asarray, (_same,), "any", summary="the same numbers in another dtype", cls=Cast)

@@ -70,11 +70,12 @@ class Needs:
     """What the reverse of a loop needs.
 
     Attributes:
-      pure: a copy of the loop without effects. state: numbers of the carried values that a state consists of.
+      pure: a copy of the loop's body without effects; its first parameter is the index.
+      state: numbers of the carried values that a state consists of.
       state_bytes, step_bytes: their size, and that of one trip's residuals; None when some of those lie on stacks.
     """
 
-    pure: Op
+    pure: Block
     state: list[int]
     state_bytes: DimLike
     step_bytes: DimLike | None
@@ -84,25 +85,23 @@ def measure(outer: Cotangents, op: Op, cts: Sequence[Expr | None]) -> Needs | No
     """Writes the reverse of a copy, and looks at what it stores; None when that is nothing or cannot be had again."""
     if any(o.kind is CALL and has_effect(o) for r in op.regions for o in r.walk()):
         return None
-    pure, copy = (clone_op(op, {}) for _ in range(2))
-    for o in (pure, copy):
-        unmark(o)
-        for r in o.regions:
-            _without_effects(r)
-    home = Block((), [copy])
+    home, b = Block(), sub_builder(outer.b, Block(), op)
+    bounds = [b.const(n, op.operands[0].type.dtype if op.kind is FOR else int64).value for n in (0, 1, 1)]
+    every = carried(op)
+    copy = Op(FOR, [*bounds, *(c.start for c in every)], {}, [_pure(op)], [c.param.type for c in every], op.loc)
+    home.ops.append(copy)
     varied = {v for v in inputs(op) if v in outer.varied}
     vary([copy], varied)
-    loop = Loop(Cotangents(sub_builder(outer.b, Block(), op), varied, home), copy, cts, 1)
+    loop = Loop(Cotangents(b, varied, home), copy, cts, 1)
     loop.run()
     stacks = [t.end for t in loop.region.threads()]
     if not (loop.saved or stacks):
         return None
-    every = carried(op)
-    state = live_carried(copy.regions[-1], 1 if op.kind is FOR else 0, len(every), [*loop.saved, *stacks])
+    state = live_carried(copy.regions[0], 1, len(every), [*loop.saved, *stacks])
     if any(isinstance(every[i].param.type, StackType) for i in state):
         return None
     step = None if stacks else total_bytes(v.type for v in loop.saved)
-    return Needs(pure, state, total_bytes(every[i].param.type for i in state), step)
+    return Needs(_pure(op), state, total_bytes(every[i].param.type for i in state), step)
 
 
 def total_bytes(types: Any) -> DimLike:
@@ -118,6 +117,17 @@ def unmark(op: Op) -> None:
     for o in (op, *(x for r in op.regions for x in r.walk())):
         if o.kind in (FOR, WHILE):
             o.attrs = {}
+
+
+def _pure(op: Op) -> Block:
+    """A copy of a loop's body, to be run again: its first parameter is an index, and it has no effects."""
+    copy = clone_op(op, {})
+    unmark(copy)
+    body = copy.regions[-1]
+    if op.kind is not FOR:
+        body.params.insert(0, Value(INDEX, "", body))
+    _without_effects(body)
+    return body
 
 
 def _without_effects(block: Block) -> None:
@@ -179,10 +189,9 @@ class _Checkpointed:
     ) -> None:
         self.outer, self.op, self.schedule = outer, op, schedule
         self.every = carried(op)
-        self.first = 1 if op.kind is FOR else 0
-        self.index = op.regions[0].params[0].type if self.first else INDEX
+        self.index = needs.pure.params[0].type
         self.active, self.captured = parts(outer, op, cts)
-        self.state, self.pure = needs.state, needs.pure.regions[-1]
+        self.state, self.pure = needs.state, needs.pure
 
     def write(self, trips: Value | None) -> None:
         """Makes the program keep states where it can, and writes the reverse."""
@@ -266,8 +275,6 @@ class _Checkpointed:
         begin = [state[self.state.index(i)] if i in self.state else zeros(b, c.start) for i, c in enumerate(self.every)]
         bounds = self._bounds(b, q, b.add(q, 1).value)
         taped = Op(FOR, [*bounds, *begin], {}, [self.pure], [v.type for v in begin], self.op.loc)
-        if not self.first:
-            self.pure.params.insert(0, Value(INDEX, "", self.pure))
         block.ops.append(taped)
         numbers = [self.every.index(c) for c, _ in self.active]
         inner = Cotangents(b, {*self.captured, *(begin[i] for i in numbers)}, block)
@@ -309,9 +316,7 @@ class _Checkpointed:
         more = _Kept(top, places, rest[:n]).put(w, top, at, now)
         left = w.add(w.sub(q, at), 1).value
         following = w.add(at, split_point(w, left, w.sub(self.slots, top).value)).value
-        region = sliced(self.pure, self.first, self.state)
-        if not self.first:
-            region.params.insert(0, Value(INDEX, "", region))
+        region = sliced(self.pure, 1, self.state)
         end = w.emit(FOR, [*self._bounds(w, at, following), *now], {}, [region])
         body.ops.append(Op(YIELD, [following, w.add(top, 1).value, *more.arrays, *end]))
         _, top, places, *rest = b.emit(WHILE, start, {}, [test, body])

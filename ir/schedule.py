@@ -4,8 +4,8 @@ A loop of N trips is cut into Q segments. Its reverse takes the segments last to
 residuals stored. To reach a segment it runs forward from the last state that was kept before it. Which states to keep
 so that this takes the fewest trips is the binomial schedule of Griewank and Walther ("Algorithm 799: revolve", ACM
 Transactions on Mathematical Software 26, 2000): with s slots and no segment run more than r times, at most
-reach(s, r) = (s + r)! / (s! r!) segments can be reversed, and l segments take r*l - reach(s + 1, r - 1) runs, r being the
-least number with l <= reach(s, r). No schedule takes fewer.
+reach(s, r) = (s + r)! / (s! r!) segments can be reversed, and l segments take r*l - reach(s + 1, r - 1) runs, r being
+the least number with l <= reach(s, r). No schedule takes fewer.
 """
 
 from __future__ import annotations
@@ -151,16 +151,16 @@ def split_point(b: IRBuilder, length: Value, slots: Value) -> Expr:
     for block in (test, body):
         block.add_param(TensorType(int64), "r")
         block.add_param(TensorType(int64), "reach")
-    t, n = IRBuilder(test, b.loc), IRBuilder(body, b.loc)
+    t, w = IRBuilder(test, b.loc), IRBuilder(body, b.loc)
     more = t.logical_and(t.lt(test.params[1], length), t.gt(slots, 1))
     test.ops.append(Op(YIELD, [more.value]))
-    r = n.add(body.params[0], 1)
-    grown = n.floordiv(n.mul(body.params[1], n.add(slots, r)), r)
+    r = w.add(body.params[0], 1)
+    grown = w.floordiv(w.mul(body.params[1], w.add(slots, r)), r)
     body.ops.append(Op(YIELD, [r.value, grown.value]))
     start = [b.const(k, int64).value for k in (0, 1)]
     r, whole = map(b.expr, b.emit(WHILE, start, {}, [test, body]))
-    s, l = b.expr(slots), b.expr(length)
+    s, n = b.expr(slots), b.expr(length)
     low = b.floordiv(whole * r, b.maximum(s + r, 1))  # reach(s, r - 1)
     less = b.floordiv(low * s, b.maximum(s + r - 1, 1))  # reach(s - 1, r - 1)
-    found: Expr = b.where(s > 1, b.minimum(low, l - less), l - 1)
+    found: Expr = b.where(s > 1, b.minimum(low, n - less), n - 1)
     return found

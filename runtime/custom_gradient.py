@@ -1,4 +1,4 @@
-"""Functions with a derivative of their own: `custom_gradient`, `recompute_grad`, `stop_gradient`.
+"""Functions with a derivative of their own: `custom_gradient`, `stop_gradient`.
 
 The function's results are put on the tapes as one record, whose rule calls the user's gradient function on tensors.
 The ops inside still run under the tapes, so that a second derivative can go through what the gradient function uses.
@@ -14,19 +14,18 @@ from typing import Any
 from ..ir.builder import RawBuilder
 from ..ir.opdef import get
 from . import nest
-from .context import context, paused, pop, push, slow_mode
+from .context import context, pop, push, slow_mode
 from .convert import as_tensor
 from .dispatch import apply, apply_unrecorded, record
 from .elementwise import NONE
 from .errors import fail
-from .tape import GradientTape
 from .tensor import Tensor
 from .variable import Variable
 
 _IDENTITY, _STOP = get("identity"), get("stop_gradient")
 
 
-class _Watcher:
+class Watcher:
     """Sees which trainable variables are read."""
 
     def __init__(self) -> None:
@@ -100,7 +99,7 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def _run(f: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     args = nest.map_structure(_tensor_argument, args) if args else args
-    watcher = _Watcher()
+    watcher = Watcher()
     push(watcher)
     try:
         answer = f(*args, **kwargs)
@@ -140,38 +139,6 @@ def _takes_variables(grad_fn: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):
         return True
     return any(p.name == "variables" or p.kind is p.VAR_KEYWORD for p in parameters)
-
-
-def recompute_grad(f: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function, whose intermediate results are computed again for the gradient instead of kept."""
-
-    @functools.wraps(f)
-    def inner(*args: Any, **kwargs: Any) -> Any:
-        @custom_gradient
-        def call(*xs: Any) -> Any:
-            with paused():
-                watcher = _Watcher()
-                push(watcher)
-                try:
-                    result = f(*xs, **kwargs)
-                finally:
-                    pop(watcher)
-            for v in watcher.found.values():
-                v._as_tensor()
-
-            def grad(*cts: Any, variables: Any = ()) -> Any:
-                with GradientTape() as tape:
-                    tape.watch(list(xs))
-                    again = f(*xs, **kwargs)
-                found = tape.gradient(again, [*xs, *variables], output_gradients=list(cts))
-                grads = found[: len(xs)]
-                return (grads, found[len(xs) :]) if variables else grads
-
-            return result, grad
-
-        return call(*args)
-
-    return inner
 
 
 def stop_gradient(input: Any, name: str | None = None) -> Tensor:

@@ -49,7 +49,7 @@ from .arithmetic import (
 )
 from .array_public import array
 from .convert import constant, convert_to_tensor, is_tensor, register_tensor_conversion_function
-from .custom_gradient import custom_gradient, grad_pass_through, prevent_gradient, recompute_grad, stop_gradient
+from .custom_gradient import custom_gradient, grad_pass_through, prevent_gradient, stop_gradient
 from .debugging import Assert
 from .indexed_slices import IndexedSlices
 from .indexing import newaxis
@@ -241,6 +241,7 @@ from .ops_sort import (
     unique_with_counts,
 )
 from .ops_special import erfcinv, erfinv, log_ndtr, ndtri
+from .recompute import recompute_grad
 from .tape import GradientTape, UnconnectedGradients
 from .tensor import Tensor
 from .tensor_array import TensorArray

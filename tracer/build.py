@@ -55,7 +55,8 @@ def build(
 
     Args:
       values: canonical arguments. leaves: their tensors (or specs). patterns: the shape to trace each with, None for a
-        size that is to become a symbol. marks: attributes of the loops. arrays: whether ndarrays follow NumPy's rules from the start.
+        size that is to become a symbol. arrays: whether ndarrays follow NumPy's rules from the start.
+      marks: attributes that loops get.
 
     Raises:
       ArraysNeeded: the function does something for which arrays have rules of their own, and `arrays` is False.
