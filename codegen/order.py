@@ -14,6 +14,7 @@ from ..ir.graph import Op, Value
 from ..ir.types import TensorType
 from . import memory, scalar
 from .access import shape_of
+from .blas import BlasInfo
 from .emitter import Context, Emitter, Reg
 from .matrix_code import MatrixCode, Size
 from .scope import Carried, Scope
@@ -188,7 +189,7 @@ def function(op: Op, context: Context, functions: dict[str, str]) -> str:
     return name
 
 
-def _no_blas() -> None:
+def _no_blas() -> BlasInfo:
     raise AssertionError("sorting needs no products")
 
 

@@ -26,9 +26,10 @@ GROUPS = {
     "reduce": "Reductions",
     "scan": "Scans",
     "shape_ops": "Shapes",
-    "index_ops": "Indexing",
+    "index_ops scatter": "Indexing",
+    "order": "Order",
     "ragged_ops": "Sizes that only the run knows",
-    "linalg": "Linear algebra",
+    "linalg decompositions solves": "Linear algebra",
     "nn_ops": "Neural networks",
     "create_ops": "Creation and random numbers",
     "control": "Control flow and effects",
@@ -57,7 +58,7 @@ def _lowering(op: OpDef) -> str:
 def _rows(group: str) -> list[str]:
     rows = []
     for op in table():
-        if type(op).__module__.rsplit(".", 1)[-1].removesuffix("_math") != group:
+        if type(op).__module__.rsplit(".", 1)[-1].removesuffix("_math") not in group.split():
             continue
         attrs = ", ".join(f"`{a}`" for a in op.attrs)
         summary = op.summary.rstrip(".").replace("|", "\\|")

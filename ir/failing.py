@@ -1,7 +1,7 @@
 """Which ops may stop a program: what must not run where the program does not ask for it, nor before an earlier `print`.
 
-An index may be out of range, an integer divisor zero, an assertion false. Where the operands show that nothing of the
-kind can happen, the op counts as safe.
+An index may be out of range, an integer divisor zero, a matrix singular, an assertion false. Where the operands show
+that nothing of the kind can happen, the op counts as safe.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from .elementwise import IntegerArithmetic
 from .graph import Function, Op, Value
 
 _INDEXED = {"slice": 1, "update": 2, "add_at": 2}  # how many operands there are when all starts are known
-_ALWAYS = frozenset({"gather", "scatter_add", "scatter_update", "pop", "lu_solve", "same_size"})
+_ALWAYS = frozenset({
+    "gather", "scatter_add", "scatter_update", "pop", "solve", "inv", "lu_solve", "same_size",
+})  # fmt: skip
 
 
 def may_fail(op: Op) -> bool:

@@ -18,7 +18,7 @@ _SAFE = frozenset({
     "constant", "iota", "reshape", "squeeze", "expand_dims", "transpose", "broadcast_to", "reverse", "identity",
     "stop_gradient", "reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_any", "reduce_all", "matmul",
     "concat", "pad", "argmax", "argmin", "cumsum", "linear_scan", "slice", "update", "add_at", "cast", "where", "dim",
-    "shape_of", "random_bits", "random_uniform",
+    "shape_of", "random_bits", "random_uniform", "cholesky", "lu", "triangular_solve", "argsort", "searchsorted",
 })  # fmt: skip
 _LOOKS = frozenset({"constant", "iota", "reshape", "squeeze", "expand_dims", "transpose", "broadcast_to", "reverse",
                     "identity", "stop_gradient", "slice"})  # fmt: skip

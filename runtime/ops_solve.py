@@ -54,7 +54,7 @@ def cholesky(input: Any, name: str | None = None) -> Tensor:
     >>> pb.linalg.cholesky([[4.0, 2.0], [2.0, 5.0]]).numpy().tolist()
     [[2.0, 0.0], [1.0, 2.0]]
     """
-    return _run("cholesky", as_tensor(input))
+    return _run("cholesky", as_tensor(input))  # type: ignore[no-any-return]
 
 
 def _pair(what: str, matrix: Any, rhs: Any) -> tuple[Tensor, Tensor]:
@@ -97,7 +97,7 @@ def triangular_solve(
     """
 
     def run(a: Tensor, b: Tensor) -> Tensor:
-        return _run("triangular_solve", a, b, lower=bool(lower), adjoint=bool(adjoint))
+        return _run("triangular_solve", a, b, lower=bool(lower), adjoint=bool(adjoint))  # type: ignore[no-any-return]
 
     return _one_matrix("triangular_solve", matrix, rhs, run)
 
@@ -118,7 +118,7 @@ def solve(matrix: Any, rhs: Any, adjoint: bool = False, name: str | None = None)
     """
 
     def run(a: Tensor, b: Tensor) -> Tensor:
-        return _run("solve", a, b, adjoint=bool(adjoint))
+        return _run("solve", a, b, adjoint=bool(adjoint))  # type: ignore[no-any-return]
 
     return _one_matrix("solve", matrix, rhs, run)
 
@@ -135,7 +135,7 @@ def inv(input: Any, adjoint: bool = False, name: str | None = None) -> Tensor:
 
 def det(input: Any, name: str | None = None) -> Tensor:
     """The determinant of each matrix. At a singular matrix the gradient raises InvalidArgumentError."""
-    return _run("det", as_tensor(input))
+    return _run("det", as_tensor(input))  # type: ignore[no-any-return]
 
 
 def slogdet(input: Any, name: str | None = None) -> LogMatrixDeterminant:
@@ -171,7 +171,7 @@ def lstsq(
 
 def eigh(tensor: Any, name: str | None = None) -> tuple[Tensor, Tensor]:
     """The eigenvalues of symmetric matrices, ascending, and eigenvectors as columns; the lower triangle is read."""
-    return _run("eigh", as_tensor(tensor))
+    return _run("eigh", as_tensor(tensor))  # type: ignore[no-any-return]
 
 
 def eigvalsh(tensor: Any, name: str | None = None) -> Tensor:
