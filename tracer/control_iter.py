@@ -26,6 +26,7 @@ from ..runtime.tensor import Tensor
 from .control_region import current_trace
 from .control_test import is_tensor
 from .number import Number
+from .number_range import INT32, INT64, plain
 
 
 class Counted:
@@ -167,13 +168,37 @@ def rows(t: Any) -> Counted:
     return Counted(shape_of(x)[0], lambda k: x[k])
 
 
+class PythonRange(Range):
+    """`range` of tensors: its items are Python's ints, which take the dtype of what they meet."""
+
+    def _item(self, k: Any) -> Any:
+        return self.number(super()._item(k))
+
+    def at_index(self, index: Tensor) -> Any:
+        """The index, as a number."""
+        return self.number(index)
+
+    def number(self, index: Tensor) -> Any:
+        """An item as a number."""
+        low, high = INT64 if index.dtype is int64 else INT32
+        if isinstance(self.start, int) and isinstance(self.step, int):
+            low, high = (max(low, self.start), high) if self.step > 0 else (low, min(high, self.start))
+        return Number(index, int, plain(low, high), frozenset())
+
+
+def counted_number(k: Tensor) -> Any:
+    """The number of an item, from 0 on, as a Python int."""
+    return Number(k, int, plain(0, (INT64 if k.dtype is int64 else INT32)[1]), frozenset())
+
+
 def python_range(*args: Any) -> Any:
     """`range`, also of tensors."""
     if any(isinstance(a, Number) for a in args) and not any(is_tensor(a) for a in args):
         return TripRange(*((0, args[0], 1) if len(args) == 1 else (*args, 1)[:3]))
     if not any(is_tensor(a) for a in args):
         return builtins.range(*args)
-    return _range([*args] if len(args) > 1 else [0, *args], None)
+    r = _range([*args] if len(args) > 1 else [0, *args], None)
+    return PythonRange(r.start, r.stop, r.step, r.wanted)
 
 
 def tensor_range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name: str = "range") -> Any:
@@ -234,8 +259,7 @@ def lazy_enumerate(iterable: Any, start: Any = 0) -> Any:
     inner = counted(iterable)
     if inner is None:
         return builtins.enumerate(iterable, start)
-    from_zero = isinstance(start, int) and start == 0
-    return Counted(inner.count, lambda k: (k if from_zero else k + start, inner.item(k)), inner.dtype)
+    return Counted(inner.count, lambda k: (counted_number(k) + start, inner.item(k)), inner.dtype)
 
 
 def lazy_zip(*iterables: Any, strict: bool = False) -> Any:

@@ -69,7 +69,8 @@ class Driver:
 
     def new_state(self, places: Sequence[str]) -> LoopState:
         """What is carried, at the first attempt."""
-        return LoopState(self.trace, [*self.head, *places], [*self.after, *places], self.flag, self.start)
+        names = [*self.head, *places], [*self.after, *places]
+        return NumberState.of_tensors(self.trace, *names, self.flag, self.start)
 
     def enter(self, region: Region) -> None:
         """Opens a region of the loop and sets what the variables are in it."""

@@ -19,7 +19,7 @@ from .control_carry import Carried, Key, LoopState, Slot
 from .control_region import Region
 from .control_state import converted, is_flag, same
 from .number import Number, Owners, joined, kind_of, owners_of, range_of, storage
-from .number_range import INT64, Range, exactly, plain
+from .number_range import INT32, INT64, Range, exactly, plain
 from .trials import impossible
 
 MAX_WIDENED = 4
@@ -45,6 +45,7 @@ class NumberState(LoopState):
     Attributes:
       owners: the trial; outer: those around it. trips: how many trips there are at most, None when that is not known;
         steady: whether all of them run to their end. index_range: what is known of the trip's number in this attempt.
+        relaxed: for a loop that a tensor controls: of its ints no range is known, so they count in 32 or 64 bits.
     """
 
     owners: Owners = frozenset()
@@ -53,6 +54,7 @@ class NumberState(LoopState):
     steady = False
     index_range: Range | None = None
     make_index: Callable[[], Number]
+    relaxed = False
     more_slots: Callable[[], dict[Key, Slot]] = staticmethod(dict)
 
     def __init__(self, *args: Any) -> None:
@@ -67,6 +69,13 @@ class NumberState(LoopState):
         """The state of a `while` that a number controls, which belongs to the loops of these trials."""
         state = cls(*args)
         state.owners = state.outer = owners
+        return state
+
+    @classmethod
+    def of_tensors(cls, *args: Any) -> NumberState:
+        """The state of a loop that a tensor controls."""
+        state = cls(*args)
+        state.relaxed = True
         return state
 
     def begin(self) -> None:
@@ -161,6 +170,8 @@ class NumberState(LoopState):
             assert a is not None
             assert b is not None
             r = plain(min(a.low, b.low), max(a.high, b.high))
+            if self.relaxed:
+                r = plain(*(INT32 if r.fits(INT32) else INT64))
         self.numbers[key] = Guess(kind, r, owners_of(x))
         self.promoted[key] = self.numbers[key].dtype()
 
@@ -171,7 +182,7 @@ class NumberState(LoopState):
             self.no_counter.add(key)
             return super().number(*key, x, y)
         kind = joined(guess.kind, kind_of(y))
-        if kind is int and not self._within(key, guess, slot, x, y):
+        if kind is int and not self.relaxed and not self._within(key, guess, slot, x, y):
             return True
         if kind is not guess.kind:
             self.numbers[key] = Guess(kind, guess.range, guess.owners)

@@ -359,7 +359,9 @@ def _binary(name: str, x: Any, y: Any) -> Any:
     if found is None or not found.fits(INT64):
         why = "may be too large for 64 bits" if found else "may divide by zero, or be too large for 64 bits"
         numbers = [n for n in (x, y) if isinstance(n, Number)]
-        numbers[0].needed(f"an int {why}")
+        if owners:
+            numbers[0].needed(f"an int {why}")
+        found = plain(*INT64)  # of a loop that a tensor controls: as NumPy's ints
     if found.low == found.high:
         return found.low
     same = _unchanged(name, x, y)
