@@ -7,7 +7,6 @@ lost to a Python float.
 
 from __future__ import annotations
 
-import builtins
 import math
 from collections.abc import Callable
 from typing import Any
@@ -87,7 +86,7 @@ def _sum(*args: Any, **kwargs: Any) -> Any:
     """`sum`, of an array in one op."""
     if len(args) == 1 and not kwargs and is_array(args[0]) and args[0].ndim:
         return invoke(np.sum, args[0], 0)
-    return builtins.sum(*args, **kwargs)
+    return number_numpy.sum_of(*args, **kwargs)
 
 
 def _math(python: Callable[..., Any], ours: Callable[..., Any]) -> Callable[..., Any]:
@@ -132,7 +131,7 @@ BUILTINS: dict[Any, Callable[..., Any]] = {
     math.log: _math(math.log, _log),
     math.erf: _math(math.erf, erf),
     math.erfc: _math(math.erfc, erfc),
-}
+} | number_numpy.OF_LISTS
 _SAME = {
     "sqrt": np.sqrt, "exp": np.exp, "expm1": np.expm1, "log1p": np.log1p, "log2": np.log2, "log10": np.log10,
     "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,

@@ -87,7 +87,7 @@ def _of_stacked(python: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-_STACKED = (np.stack, np.array, np.asarray, np.concatenate)
+OF_LISTS = {f: _of_stacked(f) for f in (np.stack, np.array, np.asarray, np.concatenate)}
 
 
 def _extreme(name: str, python: Callable[..., Any]) -> Callable[..., Any]:
@@ -133,11 +133,10 @@ def _of_float(python: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 _MATH = ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "exp", "log", "sqrt", "expm1", "log1p")
 BUILTINS: dict[Any, Callable[..., Any]] = {
-    isinstance: is_instance, type: type_of, sum: sum_of,
+    isinstance: is_instance, type: type_of,
     min: _extreme("minimum", min), max: _extreme("maximum", max),
     math.fabs: _of_float(math.fabs, "abs"),
 }  # fmt: skip
-BUILTINS |= {f: _of_stacked(f) for f in _STACKED}
 BUILTINS |= {getattr(math, n): _of_float(getattr(math, n), n) for n in _MATH}
 
 

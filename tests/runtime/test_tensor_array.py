@@ -163,16 +163,16 @@ def test_an_element_is_read_once_unless_asked_for() -> None:
         ta.read(0)
 
 
-def test_how_far_a_tensor_makes_it_grow_is_not_known() -> None:
+def test_it_grows_as_far_as_a_tensor_says() -> None:
     @pb.function
     def f(n: Any) -> Any:
         ta = array(0, dynamic_size=True)
         for i in pb.range(n):
-            ta = ta.write(i, 1.0)
+            ta = ta.write(i, pb.cast(i, pb.float64) * 2.0)
         return ta.stack()
 
-    with pytest.raises(pb.errors.InvalidArgumentError, match="give the largest length as size="):
-        f(pb.constant(3))
+    for n in (3, 5):
+        assert f(pb.constant(n)).numpy().tolist() == [2.0 * i for i in range(n)]
 
 
 def test_loop_options_are_accepted() -> None:
