@@ -162,7 +162,7 @@ def compile_times() -> None:
     }
     for name, make in makers.items():
         found = []
-        for n in (10, 10_000):
+        for n in (100, 100_000):
             best = float("inf")
             for _ in range(3):
                 f, args = make(n)
@@ -174,7 +174,7 @@ def compile_times() -> None:
             f(*args)
             found.append(best - (time.perf_counter() - start))
         few, many = (f"{t * 1e3:6.1f} ms" for t in found)
-        print(f"{name:22} first call without its run: 10 trips {few}, 10000 trips {many}")
+        print(f"{name:22} first call without its run: 100 trips {few}, 100000 trips {many}")
 
 
 def main() -> None:

@@ -86,9 +86,7 @@ class _Planner:
     """One round of planning."""
 
     def __init__(self, given: Plan, forced: set[Value], last: dict[Value, int]) -> None:
-        # Copies: what one round decides, the next one must not see.
-        own = (dict(given.owner), given.order, set(given.registers))
-        self.plan = Plan(given.fn, [], *own, given.inputs, given.ranges)
+        self.plan = given.copy()  # what one round decides, the next one must not see
         self.forced = forced
         self.last = last  # the last op of the block that uses a value
         self.at = 0  # the op being looked at

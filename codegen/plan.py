@@ -161,6 +161,10 @@ class Plan:
     inputs: frozenset[Value] = frozenset()
     ranges: Ranges = field(default_factory=lambda: Ranges(None))
 
+    def copy(self) -> Plan:
+        """A plan without steps, whose decisions are not seen in this one."""
+        return Plan(self.fn, [], dict(self.owner), self.order, set(self.registers), self.inputs, self.ranges)
+
     def walk(self, root: Root) -> Walk:
         """What a root reads."""
         found = Walk()

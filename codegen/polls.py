@@ -72,12 +72,26 @@ class Costs:
             return 0.0 if self.asks(op) else (self.trips(op) or 0) * self.trip(op)
         if op.kind.effect:
             return BUDGET / 100
-        n = max((_size(v) for v in (*op.operands, *op.results)), default=1)
+        n = _touched(op)
         if op.kind.name == "matmul":
             n = _size(op.results[0]) * access.shape_of(op.operands[0])[-2 if op.attrs["transpose_a"] else -1] // 4
         elif access.form(op) == access.OPAQUE:
             n *= _PER_NS
         return 0.3 + n * (1 + access.cost(op)) / _PER_NS
+
+
+def _touched(op: Op) -> float:
+    """The elements that an op goes over: of an array that it reads or writes a slot of, only those."""
+    form = access.form(op)
+    if form == access.RETURN:
+        return 0
+    if form == access.WRITE:
+        return _size(op.operands[1])
+    if form in (access.MAP, access.GATHER):
+        return _size(op.results[0])
+    if op.kind.name in ("scatter_add", "scatter_update"):
+        return _size(op.operands[2])
+    return max((_size(v) for v in (*op.operands, *op.results)), default=1)
 
 
 def _size(v: Value) -> float:

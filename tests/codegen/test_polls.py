@@ -15,6 +15,7 @@ from pullback.codegen.pipeline import optimise
 from pullback.ir import ops as _ops  # noqa: F401  fills the op table
 from pullback.ir.graph import Function
 from pullback.ir.parser import parse
+from pullback.ir.ranges import Ranges
 
 from .compiled import check_function
 from .test_regions_random import nest, same
@@ -116,3 +117,23 @@ def test_a_stop_costs_no_instruction_in_the_loop() -> None:
 
     body = "%b = mul %a, %x : f64"
     assert len(block(loop("%n", body))) == len(block(loop("1000", body)))
+
+
+def test_a_loop_over_elements_of_large_arrays_asks_as_rarely_as_one_over_numbers() -> None:
+    """What a trip costs is the slots it touches, not the arrays that the slots lie in and that are handed on."""
+    fn = parse("""
+    func @f(%x: f64[1000000]) -> f64[1000000] {
+      %one = constant 1 : i32
+      %n = constant 1000000 : i32
+      %r = for %i in %one..%n step %one iter(%a = %x) -> f64[1000000] {
+        %m = sub %i, %one : i32
+        %u = slice %a, %m {starts = [none], sizes = [1], strides = [1]} : f64[1]
+        %v = slice %a, %i {starts = [none], sizes = [1], strides = [1]} : f64[1]
+        %w = mul %u, %v : f64[1]
+        %b = update %a, %w, %i {starts = [none], strides = [1]} : f64[1000000]
+        yield %b
+      }
+      return %r
+    }""")
+    (op,) = (op for op in fn.body.ops if op.regions)
+    assert polls.Costs(Ranges(fn)).trip(op) < 10
