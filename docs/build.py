@@ -22,7 +22,7 @@ from pullback.ir.opdef import OpDef, table
 HERE = Path(__file__).resolve().parent
 GENERATED = "<!-- made by docs/build.py: change that or its sources, not this page -->\n"
 GROUPS = {
-    "elementwise": "Elementwise",
+    "elementwise elementwise_gamma": "Elementwise",
     "reduce": "Reductions",
     "scan": "Scans",
     "shape_ops": "Shapes",
