@@ -26,7 +26,7 @@ GROUPS = {
     "reduce": "Reductions",
     "scan": "Scans",
     "shape_ops": "Shapes",
-    "index_ops scatter": "Indexing",
+    "index_ops": "Indexing",
     "order": "Order",
     "ragged_ops": "Sizes that only the run knows",
     "linalg decompositions solves": "Linear algebra",
@@ -35,7 +35,6 @@ GROUPS = {
     "control": "Control flow and effects",
     "stack_ops": "Stacks (what a loop leaves for its reverse)",
     "scatter": "Writes at index arrays",
-    "ragged_ops": "Sizes that only the run knows",
 }
 
 
