@@ -183,17 +183,12 @@ class _Planner:
             self.overwrite(inputs[0])
             step.deps |= self.closure(self.readers[self.plan.owner[inputs[0]]])
         self.steps.append(step)
-        if step.work is not None:
-            self.plan.owner[step.work] = step.work
         for v in inputs:
             for o in self.plan.owners(v):
                 self.readers[o] |= step.bit
-        for v in op.results:
-            self.need[v] = step.bit
-            if v in step.targets:
-                self.plan.owner[v] = v
-            else:
-                self.plan.registers.add(v)
+        self.plan.owner.update((v, v) for v in step.targets)
+        self.plan.registers.update(v for v in op.results if v not in step.targets)
+        self.need.update((v, step.bit) for v in op.results)
 
     def number(self, op: Op) -> None:
         """A scalar from arrays: read here, so that the arrays may be overwritten afterwards."""

@@ -15,7 +15,7 @@ _TAKES = {
     "matmul": _NUMBERS, "scatter_add": _NUMBERS, "scatter_update": _ALL,
     "argmax": _ALL, "argmin": _ALL, "cumsum": _NUMBERS, "print": _ALL, "assert": _ALL,
     "linear_scan": _NUMBERS, "stack_new": _ALL, "stack_zeros": _ALL, "push": _ALL, "pop": _ALL,
-    "cholesky": _FLOATS, "lu": _FLOATS, "lu_solve": _FLOATS, "triangular_solve": _FLOATS,
+    "cholesky": _FLOATS, "lu": _FLOATS, "lu_solve": _FLOATS, "triangular_solve": _FLOATS, "eigh": _FLOATS,
     "argsort": ("i32", "i64"), "searchsorted": ("i32", "i64"),
 }  # fmt: skip
 

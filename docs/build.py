@@ -22,11 +22,11 @@ from pullback.ir.opdef import OpDef, table
 HERE = Path(__file__).resolve().parent
 GENERATED = "<!-- made by docs/build.py: change that or its sources, not this page -->\n"
 GROUPS = {
-    "elementwise": "Elementwise",
+    "elementwise elementwise_gamma": "Elementwise",
     "reduce": "Reductions",
     "scan": "Scans",
     "shape_ops": "Shapes",
-    "index_ops scatter": "Indexing",
+    "index_ops": "Indexing",
     "order": "Order",
     "ragged_ops": "Sizes that only the run knows",
     "linalg decompositions solves": "Linear algebra",
@@ -35,7 +35,6 @@ GROUPS = {
     "control": "Control flow and effects",
     "stack_ops": "Stacks (what a loop leaves for its reverse)",
     "scatter": "Writes at index arrays",
-    "ragged_ops": "Sizes that only the run knows",
 }
 
 

@@ -12,7 +12,7 @@ from .graph import Function, Op, Value
 
 _INDEXED = {"slice": 1, "update": 2, "add_at": 2}  # how many operands there are when all starts are known
 _ALWAYS = frozenset({
-    "gather", "scatter_add", "scatter_update", "pop", "solve", "inv", "lu_solve", "same_size",
+    "gather", "scatter_add", "scatter_update", "pop", "solve", "inv", "lu_solve", "same_size", "eigh",
 })  # fmt: skip
 
 

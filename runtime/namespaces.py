@@ -24,6 +24,7 @@ from . import (
     nest as _nest,
 )
 from . import ops_solve as _solve
+from . import ops_special as _special
 from . import random as _random
 from . import (
     tfe as _tfe,
@@ -68,7 +69,9 @@ def _module(source: Any, names: list[str]) -> dict[str, Any]:
     return {n: getattr(source, n) for n in names}
 
 
-math = namespace("math", _pick(_MATH), "Elementwise math, reductions, segments.")
+math = namespace(
+    "math", {**_pick(_MATH), **_module(_special, _special.__all__)}, "Elementwise math, reductions, segments."
+)
 linalg = namespace(
     "linalg", {**_pick(_LINALG), **_module(_solve, [n for n in _solve.__all__ if n != "LogMatrixDeterminant"])},
     "Matrix products, linear equations, factorisations, diagonals.",

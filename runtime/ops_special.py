@@ -5,9 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .convert import as_tensor
+import numpy as np
+
+from ..ir.opdef import get
+from .convert import as_tensor, static_value
+from .elementwise import unary
+from .errors import ShapeMismatch, fail
 from .ops_index import where
-from .ops_math import erf, erfc, exp, log, log1p, sqrt
+from .ops_math import _unary, erf, erfc, exp, log, log1p, sqrt
+from .ops_reduce import reduce_sum
 from .tensor import Tensor
 
 # Giles, "Approximating the erfinv function" (2010): polynomials in w = -log(1 - x*x) and in sqrt(w).
@@ -73,4 +79,33 @@ def log_ndtr(x: Any, name: str | None = None) -> Tensor:
     return log(as_tensor(0.5, t.dtype) * erfc(-t / as_tensor(math.sqrt(2), t.dtype)))
 
 
-__all__ = ["erfcinv", "erfinv", "log_ndtr", "ndtri"]
+lgamma = _unary("lgamma")
+digamma = _unary("digamma")
+bessel_i0 = _unary("bessel_i0")
+bessel_i1 = _unary("bessel_i1")
+bessel_i0e = _unary("bessel_i0e")
+bessel_i1e = _unary("bessel_i1e")
+
+
+def polygamma(a: Any, x: Any, name: str | None = None) -> Tensor:
+    """The derivative of digamma of order `a`, a whole number that is known (one for all elements)."""
+    t = as_tensor(x)
+    order = np.asarray(static_value(a, "The argument `a`"))
+    first = float(order.flat[0]) if order.size else 0.0
+    if not order.size or (order != first).any() or first < 0 or first != int(first):
+        fail(ValueError, f"polygamma: the order must be one whole number from 0 on, found {order.tolist()}")
+    return digamma(t) if not first else unary(get("polygamma"), t, order=int(first))
+
+
+def lbeta(x: Any, name: str | None = None) -> Tensor:
+    """The logarithm of Euler's beta function of the last dimension: the sum of lgamma less lgamma of the sum."""
+    t = as_tensor(x)
+    if not t.ndim:
+        fail(ShapeMismatch, "lbeta: a vector is needed, or a batch of them")
+    return reduce_sum(lgamma(t), -1) - lgamma(reduce_sum(t, -1))
+
+
+__all__ = [
+    "bessel_i0", "bessel_i0e", "bessel_i1", "bessel_i1e", "digamma", "erfcinv", "erfinv", "lbeta", "lgamma", "log_ndtr",
+    "ndtri", "polygamma",
+]  # fmt: skip

@@ -152,6 +152,17 @@ for _name in ("identity", "stop_gradient"):
     add(_name, real(2, 3))
     add(_name, ints(3))
 
+for _name in ("lgamma", "digamma", "bessel_i0", "bessel_i1", "bessel_i0e", "bessel_i1e"):
+    add(_name, positive(2, 3))
+    add(_name, real(3, low=-2.9, high=-2.2))
+    add(_name, real(4, low=2.5, high=30.0))
+    add(_name, f32(positive(5)))
+    add(_name, f32(real(0, 3)))
+for _order in (1, 2, 3):
+    add("polygamma", positive(2, 3), order=_order)
+    add("polygamma", real(3, low=-2.9, high=-2.2), order=_order)
+    add("polygamma", f32(positive(3)), order=_order)
+
 # ---------------------------------------------------------------- reductions and scans
 for _name in ("reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "logsumexp"):
     for _axes in ((), (0,), (1, 2), (0, 2), (0, 1, 2)):

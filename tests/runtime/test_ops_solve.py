@@ -188,6 +188,26 @@ def test_in_a_compiled_loop() -> None:
         close(got, want.numpy(), rtol=1e-9, atol=1e-10)
 
 
+def test_eigenvalues_in_a_compiled_loop() -> None:
+    """NumPy is called from native code, which goes on around it."""
+
+    def f(a: Any) -> Any:
+        s = (a + pb.transpose(a)) / 2
+        for _ in pb.range(3):
+            w, v = L.eigh(s)
+            s = v @ L.diag(pb.tanh(w)) @ pb.transpose(v) + 0.1 * s
+        return s
+
+    a = definite(4)
+    fn = pb.function(f)
+    close(fn(pb.constant(a)), f(pb.constant(a)).numpy(), rtol=1e-12, atol=1e-13)
+    llvm = str(fn.inspect(pb.constant(a), stage="llvm"))
+    assert llvm.count("call i32 @pb_numpy") == 1
+    check_gradient(fn, a, rtol=1e-4, atol=1e-6)
+    w, v = pb.function(L.eigh)(pb.constant(a))
+    close(v @ L.diag(w), a @ v.numpy(), rtol=1e-12, atol=1e-13)
+
+
 def test_while_with_a_solve_in_it() -> None:
     """Newton's method for x^3 = A x + b in three unknowns; the gradient of the root by the same loop."""
 
