@@ -19,7 +19,7 @@ from ..ir.failing import may_fail
 from ..ir.graph import Function, Op, Value
 from ..ir.ranges import Ranges
 from . import access, regions, special
-from .fusion_rules import awkward, early, fails, nested, small_reads, trips
+from .fusion_rules import awkward, early, fails, nested, ordered, small_reads, trips
 from .overlap import apart
 from .plan import (
     Call,
