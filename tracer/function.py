@@ -33,6 +33,7 @@ from .numpy_mode import mentions_numpy, run_python, trace_arrays
 from .signature import Signature, copy_identity, name_of
 from .symbolic import SymbolicTensor
 from .uncompiled import RunEagerly, Uncompiled
+from .unsuitable import refuse
 
 MAX_KEYS = 4096  # remembered keys of traces with symbolic sizes
 Key = tuple[Any, ...]
@@ -60,6 +61,7 @@ class Function(NativeCallable):
     ) -> None:
         if not callable(python_function):
             raise TypeError(f"pb.function takes a callable, found {python_function!r}")
+        refuse(python_function)
         self.python_function = python_function
         self._ir_name = name or name_of(python_function)
         self._traced = entry(python_function) if autograph else python_function
