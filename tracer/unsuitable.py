@@ -17,7 +17,10 @@ _COMPREHENSIONS = ("<listcomp>", "<genexpr>", "<setcomp>", "<dictcomp>")
 
 
 def refuse(f: Callable[..., Any]) -> None:
-    """Raises TypeError for a generator or coroutine, with the line of its `yield` or its `async def`."""
+    """Raises TypeError for what cannot be called, and for a generator or coroutine, with the line of its `yield` or its
+    `async def`."""
+    if not callable(f):
+        raise TypeError(f"pb.function takes a callable, found {f!r}")
     function = inspect.unwrap(getattr(f, "__func__", f))
     if not isinstance(function, FunctionType):
         return
