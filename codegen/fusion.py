@@ -19,7 +19,7 @@ from ..ir.failing import may_fail
 from ..ir.graph import Function, Op, Value
 from ..ir.ranges import Ranges
 from . import access, regions, special
-from .fusion_rules import awkward, early, fails, nested, small_reads, trips
+from .fusion_rules import awkward, early, fails, nested, ordered, small_reads, trips
 from .overlap import apart
 from .plan import (
     Call,
@@ -368,13 +368,7 @@ class _Planner:
     def finish(self) -> None:
         """Marks stores that nobody outside of their kernel reads, and puts the steps in order."""
         self._mark_dead_stores()
-        done, left = 0, [s for s in self.steps if not isinstance(s, Kernel) or s.targets]
-        present = sum(s.bit for s in left)
-        while left:
-            ready = next(s for s in left if not s.deps & present & ~done)
-            left.remove(ready)
-            done |= ready.bit
-            self.plan.steps.append(ready)
+        self.plan.steps += ordered([s for s in self.steps if not isinstance(s, Kernel) or s.targets])
 
     def _mark_dead_stores(self) -> None:
         live = {o for v in self.plan.fn.results for o in self.plan.owners(v)}

@@ -9,7 +9,7 @@ from ..ir.failing import may_fail
 from ..ir.graph import Op, Value
 from . import access
 from .index_map import At, Index, Quot, Rem, levels_of
-from .plan import Kernel, Plan, Root, Walk, is_array, is_literal, numel
+from .plan import Kernel, Plan, Root, Steps, Walk, is_array, is_literal, numel
 
 
 def early(ops: Iterable[Op]) -> dict[Value, list[Op]]:
@@ -81,3 +81,15 @@ def small_reads(plan: Plan, root: Root, reads: Walk) -> list[Value]:
             open_.discard(position)
             found.append(v)
     return found if not open_ else []
+
+
+def ordered(steps: list[Steps]) -> list[Steps]:
+    """The steps, each behind those that it depends on, else as they come."""
+    present, done, left = sum(s.bit for s in steps), 0, list(steps)
+    out: list[Steps] = []
+    while left:
+        ready = next(s for s in left if not s.deps & present & ~done)
+        left.remove(ready)
+        done |= ready.bit
+        out.append(ready)
+    return out

@@ -352,6 +352,7 @@ class ModuleWriter:
         em = self.scope.scalar
         status = em.op(f"call i32 @{name}({', '.join(f'ptr {self.pointer(v)}' for v in values)})", "i32")
         if op.kind.name == "lu_solve":
+            self.wrote(*step.targets)
             self.fail(em.compare("ne", status, 0), str(self.plan.order[op] + 1))
 
     # -- results -----------------------------------------------------------------------------------------------------

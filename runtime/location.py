@@ -24,15 +24,21 @@ def is_ours(file: str) -> bool:
     return file.startswith(_OURS) or file in _ROOT
 
 
-def user_location(depth: int = 1) -> Loc | None:
-    """The innermost line that is not ours, or None when there is none (a call from an embedding)."""
+def user_frame(depth: int = 1) -> FrameType | None:
+    """The innermost frame that is not ours, or None when there is none (a call from an embedding)."""
     frame: FrameType | None = sys._getframe(depth)
     while frame is not None:
         file = frame.f_code.co_filename
         if not is_ours(file) and not file.startswith("<frozen") and not file.startswith(_NUMPY):
-            return Loc(file, frame.f_lineno)
+            return frame
         frame = frame.f_back
     return None
+
+
+def user_location(depth: int = 1) -> Loc | None:
+    """The line of `user_frame`."""
+    frame = user_frame(depth + 1)
+    return None if frame is None else Loc(frame.f_code.co_filename, frame.f_lineno)
 
 
 def warn(message: str) -> None:

@@ -112,6 +112,8 @@ class Merge:
             if (x is None) != (y is None) and name == "ag_value":
                 raise ValueError(f"one branch of the `if` at {user_location()} returns a value and the other does not")
             advice = "both branches must leave the same structure of tensors"
+            if name.endswith("[...]"):
+                advice += ": add to it in both, or choose what is added with pb.where"
             bad_types(name, "this `if`", x, y, ("in the first branch", "in the second"), advice)
         return sx.pack([self.leaf(name, a, b) for a, b in zip(lx, ly, strict=True)])
 

@@ -176,7 +176,7 @@ class LoopState:
             if name not in self.parts:
                 self._late(body, name, value)
             elif value is UNDEFINED:
-                text = f"{label(name)} is deleted in a loop that a tensor controls; set it to None instead{at()}"
+                text = f"{label(name)} is deleted in a loop that a tensor controls: leave it out, or assign to it{at()}"
                 raise ValueError(text)
             else:
                 again |= self._compare(body, name, value)

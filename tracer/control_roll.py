@@ -193,7 +193,7 @@ class RolledFor(TensorFor):
         saved = Saved(self.trace)
         trials.open.append(self)
         self.failures = (Exception, Unroll)
-        own = {("items", (n,)) for n in self.lists.names}
+        own = {(kind, (n,)) for n in self.lists.names for kind in ("items", "own")}
         self.place_keys = [p for p in self.all_places if p not in own]
         self.prepare(self.trace, self.here)
         self.carried = {id(p.base) for p in self.places}

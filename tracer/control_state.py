@@ -64,7 +64,7 @@ def same(x: Any, y: Any) -> bool:
         return False
     if isinstance(x, np.ndarray):
         return x.dtype == y.dtype and np.array_equal(x, y)
-    if not isinstance(x, (bool, int, float, complex, str, bytes, np.generic, range, frozenset)):
+    if not isinstance(x, (bool, int, float, complex, str, bytes, np.generic, range, frozenset, set)):
         return False
     return bool(x == y) and repr(x) == repr(y)  # 0.0 is not -0.0
 
@@ -112,7 +112,8 @@ def converted(x: Any, dtype: DType) -> Tensor:
 def describe(x: Any) -> str:
     """A leaf as errors show it."""
     if isinstance(x, Tensor):
-        return f"a tensor {x.type}"
+        loc = getattr(x, "loc", None)
+        return f"a tensor {x.type}" + (f" (made at {loc})" if loc else "")
     if x is UNDEFINED:
         return "undefined"
     if isinstance(x, Number):
@@ -126,6 +127,8 @@ def label(name: str) -> str:
     """A variable as errors name it."""
     if name == "ag_value":
         return "the returned value"
+    if name.endswith("[...]"):
+        return f"what is in '{name.removesuffix('[...]')}'"
     return f"'{name}'"
 
 
@@ -144,17 +147,18 @@ def variables(here: Mapping[str, Any]) -> Values:
 
 
 class Place:
-    """State that is no variable: an attribute, or the contents of a list or dict."""
+    """State that is no variable: an attribute ("attr"), or the contents of a list, dict or set ("items"; "own" if the
+    function made it itself, and so nobody else sees what it does there)."""
 
     def __init__(self, kind: str, path: tuple[str, ...], base: Any) -> None:
         self.kind, self.path, self.base = kind, path, base
-        self.key = ".".join(path) + ("[...]" if kind == "items" else "")
+        self.key = ".".join(path) + ("" if kind == "attr" else "[...]")
 
     def get(self) -> Any:
         """The present value; of a container a copy."""
         if self.kind == "attr":
             return getattr(self.base, self.path[-1], UNDEFINED)
-        return list(self.base) if isinstance(self.base, list) else dict(self.base)
+        return type(self.base)(self.base)
 
     def set(self, value: Any) -> None:
         """Puts a value back."""
@@ -179,7 +183,7 @@ def find_places(keys: Sequence[PlaceKey], here: Mapping[str, Any]) -> list[Place
             base = getattr(base, name, UNDEFINED)
         if base is UNDEFINED or isinstance(base, Tensor) or hasattr(base, "_as_tensor"):
             continue
-        if kind == "attr" or type(base) in (list, dict):
+        if kind == "attr" or type(base) in (list, dict, set):
             found.append(Place(kind, path, base))
     return found
 
@@ -202,8 +206,15 @@ def holds_tensor(value: Any) -> bool:
 
 
 def managed(places: Sequence[Place], start: Values, *ends: Values) -> list[Place]:
-    """The places in which tensors are, or come to be. Others changed as Python changes them, once, while tracing."""
-    return [p for p in places if any(holds_tensor(v[p.key]) for v in (start, *ends))]
+    """The places in which tensors are, or come to be, and what changed of the function's own. Others changed as Python
+    changes them, once, while tracing."""
+
+    def concerned(p: Place) -> bool:
+        if p.kind == "own" and any(not unchanged(v[p.key], start[p.key]) for v in ends):
+            return True
+        return any(holds_tensor(v[p.key]) for v in (start, *ends))
+
+    return [p for p in places if concerned(p)]
 
 
 def unchanged(x: Any, y: Any) -> bool:

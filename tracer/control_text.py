@@ -73,7 +73,7 @@ def piece(value: Any, conversion: int, spec: str) -> Any:
     symbolic = isinstance(value, SymbolicTensor) and current_trace() is value.trace
     if (symbolic or isinstance(value, Number)) and how != "ascii" and not (how and spec):
         return value, style_of(value, how) if how else f"format {spec}"
-    shown = {"": lambda x: x, "str": str, "repr": repr, "ascii": ascii}[how](value)
+    shown: Any = value if not how else str(value) if how == "str" else repr(value) if how == "repr" else ascii(value)
     return format(shown, spec)
 
 

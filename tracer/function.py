@@ -33,6 +33,7 @@ from .numpy_mode import mentions_numpy, run_python, trace_arrays
 from .signature import Signature, copy_identity, name_of
 from .symbolic import SymbolicTensor
 from .uncompiled import RunEagerly, Uncompiled
+from .unsuitable import refuse
 
 MAX_KEYS = 4096  # remembered keys of traces with symbolic sizes
 Key = tuple[Any, ...]
@@ -58,8 +59,7 @@ class Function(NativeCallable):
         checkpoint: int | str | None = None,
         check_bounds: bool | None = None,
     ) -> None:
-        if not callable(python_function):
-            raise TypeError(f"pb.function takes a callable, found {python_function!r}")
+        refuse(python_function)
         self.python_function = python_function
         self._ir_name = name or name_of(python_function)
         self._traced = entry(python_function) if autograph else python_function
@@ -149,7 +149,7 @@ class Function(NativeCallable):
     def _make(self, key: Key, bones: Key, values: tuple[Any, ...], leaves: Sequence[Any]) -> ConcreteFunction:
         patterns, generalised = self._choose_patterns(key, bones)
         line = user_location()
-        concrete = self._build(values, leaves, patterns, ARRAY in key)
+        concrete: ConcreteFunction = self._build(values, leaves, patterns, ARRAY in key)
         self._may_create = False
         record = self._history.add(line, values, self._signature.names, generalised)
         concrete.line, concrete.reason = line, record.reason
@@ -370,8 +370,8 @@ def function(
 
     The first call runs the Python once with symbolic tensors and compiles the ops that it records; later calls enter
     that code. Tensors are told apart by dtype and shape, Python values by type and value: new ones make a new trace
-    (`f.explain()` lists them). Python's own side effects, such as `print`, happen while tracing only. `f.inspect(...)`
-    shows every stage, `f.python_function` is what was decorated.
+    (`f.explain()` lists them). Python's own side effects happen while tracing only; `print` and `assert` of tensors are
+    part of the program. `f.inspect(...)` shows every stage, `f.python_function` is what was decorated.
 
     Args:
       input_signature: a `TensorSpec` (or structure of them) for each argument; the function is then traced once.
@@ -391,7 +391,7 @@ def function(
 
     def decorate(f: Callable[..., Any]) -> Function:
         python = f.python_function if isinstance(f, Function) else unbound(f)
-        options = {"autograph": bool(autograph), "checkpoint": checkpoint, "check_bounds": check_bounds}
+        options: dict[str, Any] = {"autograph": bool(autograph), "checkpoint": checkpoint, "check_bounds": check_bounds}
         return Function(python, input_signature, reduce, **options)
 
     return decorate if func is None else decorate(func)

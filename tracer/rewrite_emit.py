@@ -225,7 +225,9 @@ class Emitter(Mangler):
         return repr(tuple(self.mangle_all(names)))
 
     def _places(self, found: Places) -> str:
-        return repr(tuple((kind, tuple(self.mangled(n) for n in path)) for kind, path in found))
+        """What is changed, as text; contents of what the function made itself are its own."""
+        kinds = [("own" if kind == "items" and path[0] in self.private else kind, path) for kind, path in found]
+        return repr(tuple((kind, tuple(self.mangled(n) for n in path)) for kind, path in kinds))
 
     def _here(self, assigned: Names, changed: Places) -> str:
         outside = (assigned & self.globals) | (frozenset(path[0] for _, path in changed) - self.bound)

@@ -118,7 +118,7 @@ def declared_nonlocal(body: Sequence[ast.stmt]) -> Names:
 
 
 def made_here(body: Sequence[ast.stmt], args: ast.arguments) -> Names:
-    """Names that are only ever bound to lists and dicts which the function makes itself."""
+    """Names that are only ever bound to lists, dicts and sets which the function makes itself."""
     made: set[str] = set()
     other = {a.arg for a in ast.walk(args) if isinstance(a, ast.arg)}
     for node in (n for s in body for n in inside(s)):
@@ -149,8 +149,8 @@ def _paired(node: ast.AST) -> list[tuple[ast.expr, ast.expr]] | None:
 
 def _is_fresh(value: ast.expr) -> bool:
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
-        return value.func.id in ("list", "dict")
-    return isinstance(value, (ast.List, ast.Dict, ast.ListComp, ast.DictComp))
+        return value.func.id in ("list", "dict", "set")
+    return isinstance(value, (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp))
 
 
 def _bound_by(node: ast.AST) -> Names:

@@ -1,7 +1,8 @@
 """State that is not a variable: attributes and containers that a piece of Python changes in place.
 
 `self.n = ...` changes the place `("attr", ("self", "n"))`; `d["k"] = ...` and `items.append(x)` change
-`("items", ("d",))`, the contents of a list or dict. Both are merged by branches and carried by loops like variables.
+`("items", ("d",))`, the contents of a list, dict or set. Both are merged by branches and carried by loops like
+variables.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from .rewrite_names import inside
 Path = tuple[str, ...]
 Places = tuple[tuple[str, Path], ...]
 MUTATORS = frozenset(
-    ("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "setdefault", "popitem")
-)
+    (
+        "append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "setdefault", "popitem",
+        "add", "discard",
+    )
+)  # fmt: skip
 
 
 def places(nodes: Sequence[ast.AST]) -> Places:

@@ -23,6 +23,7 @@ from ..runtime.numpy_methods import NumpyMethods
 from ..runtime.tensor import Tensor
 from ..runtime.tensor_shape import TensorShape, known_shape
 from ..runtime.views import Part
+from .unsuitable import left_alone
 
 if TYPE_CHECKING:
     from .trace import Trace
@@ -187,8 +188,7 @@ class SymbolicTensor(Tensor):
             raise self.leaked()
         raise OperatorNotAllowedInGraphError(
             f"{self._describe()} was used as {use} inside the compiled function '{self.trace.name}'. "
-            "Its value is not known while the function is traced, and this is Python that is not rewritten (a library, "
-            f"a comprehension, autograph=False, code without source): {instead}, or switch on "
+            f"Its value is not known while the function is traced, and this is {left_alone(instead)}, or switch on "
             f"pb.config.run_functions_eagerly(True) to run the Python as written{at()}"
         )
 
