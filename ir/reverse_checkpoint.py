@@ -24,6 +24,7 @@ from .control import CALL, FOR, WHILE, YIELD, has_effect
 from .dce import live_carried, sliced
 from .dims import DimLike
 from .dtypes import int64
+from .errors import InvalidArgumentError
 from .graph import Block, Op, Value, clone_op
 from .reverse_control import running_or_zeros, sub_builder
 from .reverse_loop import Loop, counted, parts
@@ -49,7 +50,10 @@ def reverse_checkpointed(outer: Cotangents, op: Op, cts: Sequence[Expr | None]) 
     size = None if trips is None else trip_size(trips)
     if "bytes" in attrs and _is_inner(needs, attrs["bytes"], op):
         return False
-    schedule = choose(attrs, Sizes(size, needs.state_bytes, needs.step_bytes))
+    try:
+        schedule = choose(attrs, Sizes(size, needs.state_bytes, needs.step_bytes))
+    except InvalidArgumentError as e:
+        raise InvalidArgumentError(f"{e} (at {op.loc})" if op.loc else str(e)) from None
     if schedule is None:
         if "bytes" in attrs:  # with what inner loops store
             unmark(op)

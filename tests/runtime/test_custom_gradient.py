@@ -1,8 +1,7 @@
-"""custom_gradient, recompute_grad and their relatives."""
+"""custom_gradient and its relatives."""
 
 from __future__ import annotations
 
-import weakref
 from typing import Any
 
 import numpy as np
@@ -82,28 +81,6 @@ def test_misuse() -> None:
         y = pb.custom_gradient(lambda t: (t * 1.0, lambda g: (g, g)))(x)
     with pytest.raises(ValueError, match="1 gradients, but returned 2"):
         tape.gradient(y, x)
-
-
-def test_recompute_grad_keeps_nothing_and_runs_again() -> None:
-    v = pb.Variable(2.0)
-    kept: list[Any] = []
-
-    def f(x: Any) -> Any:
-        middle = pb.sin(x * v)
-        kept.append(weakref.ref(middle))
-        return middle * x
-
-    x = pb.constant(0.7)
-    with pb.GradientTape() as tape:
-        tape.watch(x)
-        y = pb.recompute_grad(f)(x)
-    assert len(kept) == 1
-    assert kept[0]() is None
-    gx, gv = tape.gradient(y, [x, v])
-    assert len(kept) == 2
-    s, c = np.sin(np.float32(1.4)), np.cos(np.float32(1.4))
-    close(gx, s + 0.7 * 2 * c, rtol=1e-6)
-    close(gv, 0.49 * c, rtol=1e-6)
 
 
 def test_stop_prevent_and_pass_through() -> None:
