@@ -126,7 +126,9 @@ def test_random_programs(statements: list[str], seed: int) -> None:
     grad = gradient(g, [x, y], w)
     want = central(lambda v: (f(v, y, range) * w).sum(), x)
     far = np.isclose(want, central(lambda v: (f(v, y, range) * w).sum(), x, 1e-5), rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(np.asarray(grad)[far], want[far], rtol=1e-4, atol=1e-5)
+    # Rounding in differences goes with the size of the function, so what is small beside the largest is less sure.
+    atol = 1e-5 * max(1.0, np.abs(want).max(initial=0.0))
+    np.testing.assert_allclose(np.asarray(grad)[far], want[far], rtol=1e-4, atol=atol)
 
 
 def from_source(text: str) -> Any:
