@@ -22,23 +22,9 @@ from . import access, regions, special
 from .fusion_rules import awkward, early, fails, nested, small_reads, trips
 from .overlap import apart
 from .plan import (
-    Call,
-    Kernel,
-    Number,
-    Plan,
-    Region,
-    Root,
-    Steps,
-    Walk,
-    is_array,
-    is_literal,
-    number,
-    numel,
-    reduction,
-    slots,
-    store,
-    write,
-)
+    Call, Kernel, Number, Plan, Region, Root, Steps, Walk,
+    is_array, is_literal, number, numel, reduction, slots, store, write,
+)  # fmt: skip
 
 MAX_INLINE = 96  # ops below a value that is computed where it is read
 MAX_DEPTH = 40  # the longest chain among them
