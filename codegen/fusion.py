@@ -22,9 +22,23 @@ from . import access, regions, special
 from .fusion_rules import awkward, early, fails, nested, small_reads, trips
 from .overlap import apart
 from .plan import (
-    Call, Kernel, Number, Plan, Region, Root, Steps, Walk,
-    is_array, is_literal, number, numel, reduction, slots, store, write,
-)  # fmt: skip
+    Call,
+    Kernel,
+    Number,
+    Plan,
+    Region,
+    Root,
+    Steps,
+    Walk,
+    is_array,
+    is_literal,
+    number,
+    numel,
+    reduction,
+    slots,
+    store,
+    write,
+)
 
 MAX_INLINE = 96  # ops below a value that is computed where it is read
 MAX_DEPTH = 40  # the longest chain among them
@@ -249,10 +263,8 @@ class _Planner:
         self.walks.append(reads)
         if root.base is not None:
             self.overwrite(root.base)
-        if self._crosses(root, reads):
-            self.overlapping.add(root.op.operands[1])
-        elif root.base is not None:
-            self.overlapping.update(small_reads(self.plan, root, reads))
+            all_of_it = self._crosses(root, reads)
+            self.overlapping.update(root.op.operands[1:2] if all_of_it else small_reads(self.plan, root, reads))
         best: Kernel | None = None
         most = -1
         for kernel in reversed(self.kernels.get(domain, [])[-8:]):

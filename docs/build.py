@@ -34,8 +34,6 @@ GROUPS = {
     "create_ops": "Creation and random numbers",
     "control": "Control flow and effects",
     "stack_ops": "Stacks (what a loop leaves for its reverse)",
-    "scatter": "Writes at index arrays",
-    "ragged_ops": "Sizes that only the run knows",
 }
 
 
