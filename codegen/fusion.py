@@ -256,10 +256,8 @@ class _Planner:
         self.walks.append(reads)
         if root.base is not None:
             self.overwrite(root.base)
-        if self._crosses(root, reads):
-            self.overlapping.add(root.op.operands[1])
-        elif root.base is not None:
-            self.overlapping.update(small_reads(self.plan, root, reads))
+            all_of_it = self._crosses(root, reads)
+            self.overlapping.update(root.op.operands[1:2] if all_of_it else small_reads(self.plan, root, reads))
         best: Kernel | None = None
         most = -1
         for kernel in reversed(self.kernels.get(domain, [])[-8:]):

@@ -201,24 +201,47 @@ def _scatter_add(p: Padder, op: Op, xs: list[Padded]) -> list[Padded]:
     return [Padded(value, base.layouts)]
 
 
+@rule("scatter_update")
+def _scatter_update(p: Padder, op: Op, xs: list[Padded]) -> list[Padded]:
+    axis = op.attrs["axis"]
+    base, i, v = p.solid(xs[0]), p.solid(xs[1]), p.solid(xs[2])
+    _no_batch(op, op.attrs["batch_dims"])
+    n, shape = base.value.type.shape[axis], base.value.type.shape
+    for k, lay in enumerate((*base.layouts[:axis], *i.layouts, *base.layouts[axis + 1 :])):
+        if lay is not None:
+            v = p.moved(v, k, lay)
+    if not i.ragged:
+        places, _ = _places(p, base, i, axis)
+        return [Padded(p.b.scatter_update(base.value, places, v.value, axis=axis, batch_dims=0).value, base.layouts)]
+    # What does not count goes to one more place behind the others; an index of that place is out of range.
+    beyond = p.size(n)
+    places, _ = _places(p, base, i, axis, beyond)
+    none = (0,) * len(shape)
+    wide = p.b.pad(base.value, low=none, high=tuple(int(k == axis) for k in range(len(shape))))
+    y = p.b.scatter_update(wide, places, v.value, axis=axis, batch_dims=0)
+    y = p.b.slice(y, starts=none, sizes=shape, strides=(1,) * len(shape))
+    return [Padded(y.value, base.layouts)]
+
+
 def _no_batch(op: Op, batch: int) -> None:
     if batch:
         raise Unpaddable(f"{op.kind.name} with batch_dims and a size that is known only at run time", op.loc)
 
 
-def _places(p: Padder, x: Padded, i: Padded, axis: int) -> tuple[Any, tuple[Layout | None, ...]]:
-    """Indices into the padded value: the inactive ones are 0, those outside of the active places are refused."""
+def _places(p: Padder, x: Padded, i: Padded, axis: int, idle: Any = None) -> tuple[Any, tuple[Layout | None, ...]]:
+    """Indices into the padded value: those outside of the active places are refused, those that do not count `idle`."""
     lay = x.layouts[axis]
-    dtype = i.value.type.dtype
-    places = p.b.expr(i.value)
+    places = p.whole(i.value) if lay is not None or idle is not None else p.b.expr(i.value)
     if lay is not None:
-        places = p.b.cast(places, dtype=p.const(0).type.dtype)
         good = p.b.logical_and(places >= p.const(0), places < p.b.expr(lay.count))
         moved = places if lay.low is None else places + p.b.expr(lay.low)
         places = p.b.where(good, moved, p.const(-1))
-        dtype = places.type.dtype
     mask = p.over(i.layouts)
-    return (places if mask is None else p.b.where(mask, places, p.b.const(0, dtype))), i.layouts
+    if mask is None:
+        return places, i.layouts
+    if idle is not None:
+        places = p.b.where(p.b.eq(places, idle), p.const(-1), places)
+    return p.b.where(mask, places, p.b.const(0, places.type.dtype) if idle is None else idle), i.layouts
 
 
 # ---------------------------------------------------------------- joins

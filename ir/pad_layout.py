@@ -106,7 +106,7 @@ class Places:
         return c
 
     def whole(self, v: Value) -> Expr:
-        """An integer scalar as i64."""
+        """Integers as i64."""
         e = self.b.expr(v)
         return e if v.type.dtype is int64 else self.b.cast(e, dtype=int64)
 

@@ -44,6 +44,15 @@ def plain_masks(a: Any) -> Any:
     return s + a[1][i].sum() + a[0][np.flatnonzero(a[1] > 0.0)].sum()
 
 
+def plain_positions(a: Any) -> Any:
+    s = 0.0
+    for k in pb.range(a.shape[0]):
+        (i,) = np.nonzero(a[k] > 0.1)
+        a[k][i] = a[0][i] * 0.5 + a[k][i] ** 2
+        s = s + a[k].sum()
+    return s
+
+
 def plain_lengths(a: Any) -> Any:
     s = 0.0
     for k in pb.range(1, a.shape[0]):
@@ -55,7 +64,7 @@ def plain_lengths(a: Any) -> Any:
     return s
 
 
-@pytest.mark.parametrize("program", [plain_lu, plain_views, plain_masks, plain_lengths])
+@pytest.mark.parametrize("program", [plain_lu, plain_views, plain_masks, plain_positions, plain_lengths])
 def test_plain_numpy(program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     a = spd(5) / 5.0
     mine, theirs = a.copy(), a.copy()
@@ -117,7 +126,9 @@ def test_random_programs(statements: list[str], seed: int) -> None:
     grad = gradient(g, [x, y], w)
     want = central(lambda v: (f(v, y, range) * w).sum(), x)
     far = np.isclose(want, central(lambda v: (f(v, y, range) * w).sum(), x, 1e-5), rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(np.asarray(grad)[far], want[far], rtol=1e-4, atol=1e-5)
+    # Rounding in differences goes with the size of the function, so what is small beside the largest is less sure.
+    atol = 1e-5 * max(1.0, np.abs(want).max(initial=0.0))
+    np.testing.assert_allclose(np.asarray(grad)[far], want[far], rtol=1e-4, atol=atol)
 
 
 def from_source(text: str) -> Any:
