@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.dtypes import DType
+from ..ir.dtypes import DType, float64
 from ..ir.opdef import get
 from .arithmetic import cast
 from .convert import as_tensor, is_tensor
@@ -22,6 +22,7 @@ from .numpy_methods import NumpyMethods
 from .ops_shape import reshape
 from .picking import is_advanced, places_of
 from .tensor import Tensor
+from .weak import Weak
 
 _SCATTER, _WHERE, _UNCOMPRESS = get("scatter_update"), get("where"), get("uncompress")
 
@@ -56,8 +57,8 @@ def converted(value: Any, t: Any) -> Tensor:
         if isinstance(value, Tensor) and isinstance(value, NumpyMethods) and value.dtype is not dtype:
             return cast(value, dtype)
         return as_tensor(value, dtype)
-    if is_tensor(value):
-        v = as_tensor(value)
+    if is_tensor(value) or isinstance(value, Weak):
+        v = as_tensor(value, float64) if isinstance(value, Weak) and value.kind is float else as_tensor(value)
         return v if v.dtype is dtype else cast(v, dtype)
     if isinstance(value, (list, tuple)) and _has_tensor(value):
         v = as_tensor(value)

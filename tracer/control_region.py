@@ -16,6 +16,7 @@ from ..ir.graph import Block, Op, Value
 from ..ir.opdef import get
 from ..runtime.context import context
 from ..runtime.dispatch import record
+from ..runtime.live import live_tapes
 from ..runtime.tensor import Tensor
 from .state import HandleState
 from .symbolic import SymbolicTensor
@@ -119,12 +120,19 @@ class Region(Frame):
             self._remind()
 
     def _remind(self) -> None:
-        """After a scratch region that is dropped: tapes saw its writes, and learn that the handles are as before."""
-        for state in self.trace.states.values():
+        """After a scratch region that is dropped: tapes saw its writes, and learn that the handles are as before.
+
+        What they know of a handle belongs to its dropped value; what they knew before goes by the name of a copy.
+        """
+        for key, value in self.assigned.items():
+            state = self.trace.states[key]
             if isinstance(state, HandleState) and context.recorders:
+                dropped = state.handle._clone()
+                dropped.value = value
+                for tape in live_tapes():
+                    tape.moved(state.handle, dropped)
                 (known,) = tensors_of(self.trace, [state.current])
-                if known is not state.handle:
-                    record(get("identity"), {}, (known,), (state.handle,))
+                record(get("identity"), {}, (known,), (state.handle,))
 
     def _is_local(self, state: Any) -> bool:
         """Whether the state is a handle that was made in this region."""

@@ -78,3 +78,31 @@ def test_compiled_is_plain(f: Callable[..., Any], s: float, n: int) -> None:
     expected = f(theirs, np.float64(s), np.int64(n))
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("s", [0.25, 0.75])
+def test_a_tape_forgets_the_first_trip_that_was_tried(s: float) -> None:
+    """A `while` over Python numbers tries its first trip; when a tensor turns out to end it, that trip never was."""
+
+    def f(A: Any, s: Any) -> Any:
+        k = 0
+        while k < 3:
+            k += 1
+            A[0] = A[1] * s
+            A[1] += A[0]
+            if s > 0.5:
+                break
+        return np.sum(A * A)
+
+    @pb.function
+    def gradient(A: Any, s: Any) -> Any:
+        with pb.GradientTape() as tape:
+            tape.watch([A, s])
+            y = f(A.copy(), s)
+        return tape.gradient(y, [A, s])
+
+    x, h = np.array([1.0, 2.0, 3.0]), 1e-6
+    by_a, by_s = gradient(x, np.float64(s))
+    np.testing.assert_allclose(by_s, (f(x.copy(), s + h) - f(x.copy(), s - h)) / (2 * h), rtol=1e-6)
+    expected = [(f(x + h * e, s) - f(x - h * e, s)) / (2 * h) for e in np.eye(3)]
+    np.testing.assert_allclose(by_a, expected, rtol=1e-6)
