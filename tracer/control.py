@@ -18,6 +18,7 @@ import numpy as np
 from ..runtime.context import in_function
 from ..runtime.location import warn
 from ..runtime.numpy_create import CREATION
+from ..runtime.weak import Weak
 from .control_branch import If, returned
 from .control_builtins import BUILTINS
 from .control_comprehension import comprehension
@@ -30,10 +31,12 @@ from .control_state import NOT_RETURNED, UNDEFINED
 from .control_text import late, piece, text, traced_print
 from .harmless import check_call, check_change, check_rebound
 from .rewrite import convert, converted_function
+from .symbolic import SymbolicTensor
 from .trials import Unroll, trials
 
 locals = builtins.locals
 globals = builtins.globals
+slice = builtins.slice
 
 
 class UnsetVariable(ValueError, UnboundLocalError):
@@ -112,6 +115,23 @@ def caught(to: int) -> None:
     unwind(to)
 
 
+def read(base: Any, key: Any) -> Any:
+    """`base[key]`; an ndarray from outside becomes a constant of the trace where the key is known only when it runs."""
+    if type(base) is np.ndarray and base.dtype != object and _symbolic(key):
+        trace = current_trace()
+        if trace is not None:
+            return trace.captured_array(base)[key]
+    return base[key]
+
+
+def _symbolic(key: Any) -> bool:
+    if isinstance(key, tuple):
+        return any(map(_symbolic, key))
+    if isinstance(key, builtins.slice):
+        return any(map(_symbolic, (key.start, key.stop, key.step)))
+    return isinstance(key, (SymbolicTensor, Weak))
+
+
 def iterable(f: Any) -> Any:
     """As `call`, for a call in the head of a loop."""
     return lazy(f) or call(f)
@@ -184,5 +204,6 @@ _BUILTINS: dict[Any, Callable[..., Any]] = BUILTINS | {print: traced_print}
 __all__ = [
     "NOT_RETURNED", "UNDEFINED", "For", "If", "While", "and_", "assert_", "call", "caught", "chain", "changes",
     "comprehension", "depth", "entry", "give", "globals", "here", "iterable", "join", "keep", "kept", "late", "locals",
-    "mutates", "not_", "or_", "other", "piece", "rebinds", "returned", "text", "then", "unwind",
+    "mutates", "not_", "or_", "other", "piece", "read", "rebinds", "returned", "slice",
+    "text", "then", "unwind",
 ]  # fmt: skip

@@ -78,7 +78,7 @@ class Number(Weak):
 
         return known(self)
 
-    def span(self, start: Any, stop: Any, size: Any) -> tuple[Any, int]:
+    def span(self, start: Any, stop: Any, size: Any) -> tuple[Any, int] | None:
         """As `Weak`: the length has to be the same on all trips and the slice has to lie inside, provably."""
         first, last = (range_of(x) for x in (0 if start is None else start, size if stop is None else stop))
         if first is not None and last is not None and first.low >= 0 and isinstance(size, int):
@@ -87,9 +87,7 @@ class Number(Weak):
             if not length and exact and last.high <= size and last.least >= first.least:
                 place = start.tensor if isinstance(start, Number) else start
                 return place, last.least - first.least
-        return self.needed(
-            "the number is a bound of a slice whose size or place is not known to be the same on all trips"
-        )
+        return None
 
     # ------------------------------------------------------------ where Python needs the value
     def needed(self, what: str) -> NoReturn:
