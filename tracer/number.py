@@ -27,6 +27,7 @@ from .number_range import DECIDED, INT32, INT64, RANGES, Range, exactly, plain, 
 from .trials import give_up
 
 Owners = frozenset[Any]
+TENSORS: Owners = frozenset(("tensors",))  # in place of trials: the owner of numbers of loops that a tensor controls
 
 
 class Number(Weak):
@@ -56,8 +57,8 @@ class Number(Weak):
     def _own_dtype(self) -> DType:
         if self.kind is not int:
             return bool_ if self.kind is bool else float32
-        if self.range.fits(INT32):
-            return int32
+        if self.range.fits(INT32) or self.owners & TENSORS:
+            return int32  # of a loop that a tensor controls no range is known: TensorFlow's dtype for Python's ints
         if self.range.low > INT32[1] or self.range.high < INT32[0]:
             return int64
         return self.needed("the number may need an int32 or an int64 tensor, by the trip")
@@ -357,7 +358,7 @@ def _binary(name: str, x: Any, y: Any) -> Any:
     if found is None or not found.fits(INT64):
         why = "may be too large for 64 bits" if found else "may divide by zero, or be too large for 64 bits"
         numbers = [n for n in (x, y) if isinstance(n, Number)]
-        if owners:
+        if not owners & TENSORS:
             numbers[0].needed(f"an int {why}")
         found = plain(*INT64)  # of a loop that a tensor controls: as NumPy's ints
     if found.low == found.high:
