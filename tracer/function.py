@@ -295,8 +295,8 @@ class Function(NativeCallable):
 
         Args:
           args, kwargs: tensors, `TensorSpec`s, Python values, or one string such as 'f32[100], f32[n, 3]'.
-          stage: "trace", "opt", "grad", "kernels", "llvm" or "asm". grad: name or number of the argument, or a list of
-            them, to differentiate by. color: with terminal colours.
+          stage: "trace", "opt", "grad", "residuals" (what the gradient keeps), "kernels", "llvm" or "asm".
+          grad: name or number of the argument, or a list of them, to differentiate by. color: with terminal colours.
 
         Raises:
           ValueError: for an unknown stage or argument, or sizes that a stage needs as numbers.
