@@ -58,3 +58,29 @@ def test_look_inside_shows_every_stage(tmp_path: Path) -> None:
     assert re.search(r"%\w+ = tanh %\w+", printed)
     assert "define" in printed
     assert re.search(r"# The answer: -?\d", printed)
+
+
+def test_newton_agrees_with_the_implicit_function(tmp_path: Path) -> None:
+    printed = run("newton.py", tmp_path)
+    numbers = [float(x) for x in re.findall(r": +(\S+e-\d+|0\.0)$", printed, re.MULTILINE)]
+    assert len(numbers) == 3
+    assert max(numbers) < 1e-12
+    assert re.search(r"same as plain NumPy: +True", printed)
+
+
+def test_heat_goes_back_in_time(tmp_path: Path) -> None:
+    printed = run("heat.py", tmp_path)
+    found = re.findall(r"misfit (\S+), largest error (\S+)", printed)
+    misfits, errors = ([float(row[k]) for row in found] for k in (0, 1))
+    assert len(misfits) == 5
+    assert misfits == sorted(misfits, reverse=True)
+    assert misfits[-1] < 1e-3 * misfits[0]
+    assert errors[-1] < 0.05
+
+
+def test_nbody_hits_its_target(tmp_path: Path) -> None:
+    printed = run("nbody.py", tmp_path)
+    first, last = (float(x) for x in re.findall(r"misses by (\S+)", printed))
+    assert first > 1.0
+    assert last < 0.02
+    assert re.search(r"plain NumPy, value: [\d.]+ ms; compiled, value and gradient: [\d.]+ ms", printed)

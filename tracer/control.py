@@ -59,7 +59,7 @@ def call(f: Any) -> Any:
     if kind is _Function:
         return _of_numpy(f) if f.__module__ == "numpy" else converted_function(f)
     if kind is _Builtin or kind is type:
-        return (_BUILTINS.get(f) or CREATION.get(f, f)) if in_function() else f
+        return (_BUILTINS.get(f) or CREATION.get(f) or _of_ndarray(f)) if in_function() else f
     if kind is _NumpyFunction:
         return f if current_trace() is None else _BUILTINS.get(f) or _of_numpy(f)
     return convert(f) if not isinstance(getattr(f, "__self__", None), _RANDOM) else _drawn(f)
@@ -68,6 +68,14 @@ def call(f: Any) -> Any:
 def _of_numpy(f: Any) -> Any:
     """A NumPy function that makes an array, inside of a function in the form that makes one of ours."""
     return CREATION.get(f, f) if in_function() else f
+
+
+def _of_ndarray(f: Any) -> Any:
+    """A method that makes a copy of an ndarray from outside: the copy is one of our arrays, and can be written to."""
+    owner = getattr(f, "__self__", None)
+    if type(owner) is np.ndarray and f.__name__ in ("copy", "astype"):
+        return getattr(CREATION[np.array](owner), f.__name__)
+    return f
 
 
 def _drawn(f: Any) -> Any:

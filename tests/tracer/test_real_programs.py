@@ -17,11 +17,6 @@ from pullback.runtime.array import array_of
 
 from ..real_programs import PROGRAMS, Inputs, Program
 
-# What these programs wait for, each with what it says today. A program that works although it is here fails the test.
-WAITING: dict[str, str] = {}
-
-NAMES = [pytest.param(n, marks=pytest.mark.xfail(reason=WAITING[n], strict=True)) if n in WAITING else n for n in PROGRAMS]
-
 # Sizes and numbers of steps at the edge, for the programs that NumPy runs there.
 EDGES: list[tuple[str, int, dict[str, Any]]] = [
     *((name, n, {}) for name in ("jacobi_1d", "jacobi_2d", "heat_3d", "seidel_2d") for n in (1, 2, 3)),
@@ -104,7 +99,7 @@ def compare(program: Program, inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -
         np.testing.assert_array_equal(have, given)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_every_way_of_running_gives_what_numpy_gives(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     program = PROGRAMS[name]
     for size in (program.tiny, program.tiny + 3):
@@ -113,8 +108,6 @@ def test_every_way_of_running_gives_what_numpy_gives(name: str, monkeypatch: pyt
 
 @pytest.mark.parametrize(("name", "size", "changes"), EDGES)
 def test_edges(name: str, size: int, changes: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
-    if name in WAITING:
-        pytest.skip(WAITING[name])
     program = PROGRAMS[name]
     inputs = program.inputs(size) | changes
     compare(program, inputs, monkeypatch)
@@ -125,7 +118,7 @@ def test_edges(name: str, size: int, changes: Inputs, monkeypatch: pytest.Monkey
         assert np.all(np.isfinite(gradient))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_gradients(name: str) -> None:
     """Reverse mode against central differences along random directions and against forward mode."""
     program = PROGRAMS[name]
@@ -148,7 +141,7 @@ def test_gradients(name: str) -> None:
         assert abs(float(derivative(arguments(inputs), along)) - found) <= 1e-10 * scale
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_gradients_by_a_tape_around_the_compiled_function(name: str) -> None:
     program = PROGRAMS[name]
     inputs = program.inputs(program.tiny)
