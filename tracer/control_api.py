@@ -17,8 +17,8 @@ from ..runtime.location import at
 from ..runtime.ops_shape import stack
 from ..runtime.ops_sizes import shape as shape_of
 from ..runtime.tensor import Tensor
-from ..runtime.tensor_shape import TensorShape
 from ..runtime.tensor_array import TensorArray
+from ..runtime.tensor_shape import TensorShape
 from .control import call as converted
 from .control_branch import If
 from .control_iter import Counted

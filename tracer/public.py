@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from ..runtime.tensor_shape import TensorShape
 from ..runtime.convert import as_tensor, is_tensor
 from ..runtime.nest import flatten
+from ..runtime.tensor_shape import TensorShape
 from .concrete import ConcreteFunction
-from .control_region import current_trace
 from .control_api import case, cond, foldl, foldr, map_fn, scan, switch_case, vectorized_map, while_loop
 from .control_iter import unroll
+from .control_region import current_trace
 from .function import Function, function
 from .gradients import gradients
 from .rewrite import convert, do_not_convert
@@ -57,8 +57,8 @@ def set_loop_options(
     Args:
       shape_invariants: pairs of a tensor and its shape. A size that is None may change from trip to trip: a loop that a
         tensor controls cannot be compiled then, and the function runs eagerly.
-      parallel_iterations, swap_memory, maximum_iterations: accepted for TensorFlow's sake, without effect; a bound on the
-        trips belongs into the loop's condition.
+      parallel_iterations, swap_memory, maximum_iterations: accepted for TensorFlow's sake, without effect; a bound on
+        the trips belongs into the loop's condition.
     """
     trace = current_trace()
     if trace is not None and any(TensorShape(shape).num_elements() is None for _, shape in shape_invariants or ()):

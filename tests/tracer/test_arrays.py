@@ -1,4 +1,4 @@
-"""Writing in place: each program runs as plain NumPy, compiled, and eagerly as a function; results and arguments agree."""
+"""Writing in place: each program as plain NumPy, compiled, and eagerly as a function; results and arguments agree."""
 
 from __future__ import annotations
 
@@ -221,8 +221,8 @@ def nested(x: Any, A: Any, n: Any) -> Any:
 
 
 PROGRAMS: list[Program] = [
-    element, slices, newaxis, broadcast, whole, views, transposed, reshaped, copies, index_arrays, masks, aliases, calls,
-    swaps, branches, local, stops, whiles, integers, nested,
+    element, slices, newaxis, broadcast, whole, views, transposed, reshaped, copies, index_arrays, masks, aliases,
+    calls, swaps, branches, local, stops, whiles, integers, nested,
 ]  # fmt: skip
 
 
