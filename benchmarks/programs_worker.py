@@ -41,7 +41,6 @@ class Pullback:
         pb, objective, argnums = self.pb, program.objective, program.argnums()
         args = list(inputs.values())
 
-        @pb.function
         def gradient(*args: Any) -> Any:
             sources = [args[k] for k in argnums]
             with pb.GradientTape() as tape:
@@ -49,8 +48,8 @@ class Pullback:
                 y = objective(*args)
             return y, tape.gradient(y, sources)
 
-        forward = pb.function(objective)
-        return {"forward": lambda: forward(*args), "gradient": lambda: gradient(*args)}
+        forward, both = pb.function(objective), pb.function(gradient)
+        return {"forward": lambda: forward(*args), "gradient": lambda: both(*args)}
 
 
 class Jax:

@@ -175,7 +175,7 @@ def _selects(s: Simplifier, base: Value, v: Value) -> bool:
 
 
 def _same_slot(a: Op, b: Match) -> bool:
-    """Whether two reads or writes, of one array or of what one made of it, are of the same elements in the same order."""
+    """Whether two reads or writes, of an array or of what one made of it, are of the same elements in one order."""
     first, second = (1 if kind.name == "slice" else 2 for kind in (a.kind, b.kind))
     sizes = [
         tuple(attrs["sizes"]) if kind.name == "slice" else tuple(xs[1].type.shape)
@@ -194,7 +194,7 @@ def read_back(s: Simplifier, m: Match) -> Result:
 
 @rule("update")
 def written_twice(s: Simplifier, m: Match) -> Result:
-    """A slot that gets what it has: nothing changes. `a[i] += x` ends so: it writes through a view, then assigns that."""
+    """A slot that gets what it has: nothing changes. `a[i] += x` ends so: it writes into a view, then assigns it."""
     op = producer(m.xs[1], "slice")
     if op is not None and op.operands[0] is m.xs[0] and _same_slot(op, m):
         return m.xs[0]

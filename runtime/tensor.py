@@ -125,12 +125,13 @@ class Tensor(Operators):
         return t
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """Gives the handle a new value. A constant stays what it is, as in TensorFlow, outside of functions and tapes."""
+        """Gives the handle a new value. A constant stays as it is outside of functions and tapes, as in TensorFlow."""
         if type(self) is Tensor and not self._data.flags.writeable and not context.recorders and not in_function():
             raise TypeError(
-                "'Tensor' object does not support item assignment: this one was made by pb.constant, and a constant does "
-                "not change outside of a pb.function. Write to what was computed from it (y = x + 0; y[i] = ...), to a "
-                f"pb.Variable (v[i].assign(...)), or make a new one with pb.tensor_scatter_nd_update or pb.where{at()}"
+                "'Tensor' object does not support item assignment: this one was made by pb.constant, and a constant "
+                "does not change outside of a pb.function. Write to what was computed from it (y = x + 0; "
+                "y[i] = ...), to a pb.Variable (v[i].assign(...)), or make a new one with "
+                f"pb.tensor_scatter_nd_update or pb.where{at()}"
             )
         handles.set_item(self, key, value)
 

@@ -116,6 +116,7 @@ def _log(x: Any, *base: Any) -> Any:
 
 
 BUILTINS: dict[Any, Callable[..., Any]] = {
+    **number_numpy.OF_LISTS,
     len: tensor_len,
     isinstance: _is_instance,
     type: number_numpy.type_of,
@@ -131,7 +132,7 @@ BUILTINS: dict[Any, Callable[..., Any]] = {
     math.log: _math(math.log, _log),
     math.erf: _math(math.erf, erf),
     math.erfc: _math(math.erfc, erfc),
-} | number_numpy.OF_LISTS
+}
 _SAME = {
     "sqrt": np.sqrt, "exp": np.exp, "expm1": np.expm1, "log1p": np.log1p, "log2": np.log2, "log10": np.log10,
     "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,

@@ -50,8 +50,8 @@ class Counted:
         if not isinstance(self.count, int):
             found = next((b._describe() for b in self.bounds() if isinstance(b, SymbolicTensor)), "a tensor's size")
             raise TypeError(
-                f"a comprehension, or Python that is not rewritten, runs over a range of which {found} is a bound, and how "
-                f"many items there are is not known while the function is traced: pass a Python int, or write a `for` "
+                f"a comprehension, or Python that is not rewritten, runs over a range of which {found} is a bound: how "
+                f"many items there are is not known while the function is traced; pass a Python int, or write a `for` "
                 f"statement{at()}"
             )
         return iter([self.item(as_tensor(k, self.dtype)) for k in builtins.range(self.count)])

@@ -86,7 +86,8 @@ def rk4_step(y: Array, mu: Array, dt: Any) -> Array:
 
 def rk4_adaptive(y: Array, mu: Array, end: Array, tolerance: float) -> Array:
     """From time 0 to `end`. A step is taken once whole and once as two halves; their difference sets the next size."""
-    t, dt = 0.0, 0.01
+    t: Any = 0.0
+    dt: Any = 0.01
     while t < end:
         dt = min(dt, end - t)
         whole = rk4_step(y, mu, dt)

@@ -98,7 +98,7 @@ def rk4_adaptive(y: Any, mu: Any, end: Any) -> Any:
 
 
 def rk4_adaptive_bounded(y: Any, mu: Any, end: Any, bound: int) -> Any:
-    return rk4(lambda *a: bounded_while(*a, bound), y, mu, end)
+    return rk4(partial(bounded_while, bound=bound), y, mu, end)
 
 
 def bratu(loop: Callable[..., Any], u: Any, strength: Any) -> Any:
@@ -121,7 +121,7 @@ def newton(u: Any, strength: Any) -> Any:
 
 
 def newton_bounded(u: Any, strength: Any) -> Any:
-    return bratu(lambda *a: bounded_while(*a, NEWTON_BOUND), u, strength)
+    return bratu(partial(bounded_while, bound=NEWTON_BOUND), u, strength)
 
 
 def anomalies(loop: Callable[..., Any], mean: Any, e: Any) -> Any:
@@ -142,7 +142,7 @@ def kepler(mean: Any, eccentricity: Any) -> Any:
 
 
 def kepler_bounded(mean: Any, eccentricity: Any) -> Any:
-    return anomalies(lambda *a: bounded_while(*a, KEPLER_BOUND), mean, eccentricity)
+    return anomalies(partial(bounded_while, bound=KEPLER_BOUND), mean, eccentricity)
 
 
 def lstm(xs: Any, w: Any, u: Any, b: Any, target: Any) -> Any:

@@ -16,6 +16,7 @@ from pullback.ir.elementwise import Elementwise
 from pullback.ir.errors import InvalidArgumentError, ShapeMismatch, TypeMismatch
 from pullback.ir.infer import SymbolicShapes
 
+from .op_samples import SAMPLES
 from .rules import infer, vjp, whole
 
 INF, NAN = np.inf, np.nan
@@ -70,8 +71,12 @@ def test_floor_division_and_remainder_are_numpys() -> None:
     x, y = np.float64([5.5, -5.5, 5.5, -5.5]), np.float64([2, 2, -2, -2])
     np.testing.assert_array_equal(eager("floordiv", x, y), [2, -3, -3, 2])
     np.testing.assert_array_equal(eager("mod", x, y), [1.5, 0.5, -0.5, -1.5])
-    np.testing.assert_array_equal(eager("floordiv", np.int32([7, -7, 7]), np.int32([2, 2, 0])), [3, -4, 0])
-    np.testing.assert_array_equal(eager("mod", np.int32([7, -7, 7]), np.int32([2, 2, 0])), [1, 1, 0])
+    np.testing.assert_array_equal(eager("floordiv", np.int32([7, -7, 7]), np.int32([2, 2, -2])), [3, -4, -4])
+    np.testing.assert_array_equal(eager("mod", np.int32([7, -7, 7]), np.int32([2, 2, -2])), [1, 1, -1])
+    for name in ("floordiv", "mod"):
+        assert np.isnan(eager(name, np.float64(0), np.float64(0)))
+        with pytest.raises(InvalidArgumentError, match="Integer division by zero"):
+            eager(name, np.int32([7, 7]), np.int32([2, 0]))
 
 
 def test_integers_wrap_round_and_refuse_negative_powers() -> None:
@@ -171,9 +176,10 @@ def test_values_and_derivatives_keep_the_dtype(dtype: Any) -> None:
         if not isinstance(op, Elementwise) or op.types not in ("float", "number") or op.result != "same":
             continue
         xs = [np.full((2, 3), 0.5).astype(dtype), np.full((3,), 0.25).astype(dtype)][: op.arity]
-        y = op.eager({}, *xs)
-        back = op.vjp(RAW, {}, [y], xs, [y], [True] * op.arity)
-        (t,) = op.jvp(RAW, {}, [y], xs, xs)
+        attrs = SAMPLES[op.name][0][0]
+        y = op.eager(attrs, *xs)
+        back = op.vjp(RAW, attrs, [y], xs, [y], [True] * op.arity)
+        (t,) = op.jvp(RAW, attrs, [y], xs, xs)
         assert y.dtype == dtype, op.name
         assert all(c is None or whole(c).dtype == dtype for c in back), op.name
         assert t is None or (t.dtype == dtype and t.shape == y.shape), op.name

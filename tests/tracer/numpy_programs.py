@@ -15,7 +15,9 @@ Shape = tuple[int, ...]
 
 # Slices of a vector of SIZE and of SIZE - 1 entries, by the number of entries that they give.
 SLICES: dict[int, dict[int, tuple[str, ...]]] = {
-    SIZE: {5: (":", "::-1"), 4: ("1:", ":-1", "-2::-1"), 3: ("1:-1", "::2", "-3:"), 2: ("1:3", "1::2", "-2:"), 0: ("3:3",)},
+    SIZE: {
+        5: (":", "::-1"), 4: ("1:", ":-1", "-2::-1"), 3: ("1:-1", "::2", "-3:"), 2: ("1:3", "1::2", "-2:"), 0: ("3:3",),
+    },
     SIZE - 1: {4: (":", "::-1"), 3: ("1:", ":-1"), 2: ("1:-1", "::2"), 0: ("2:1",)},
     ROWS: {3: (":", "::-1"), 2: ("1:", ":-1")},
 }  # fmt: skip
@@ -117,7 +119,8 @@ class Maker:
 
     def test(self) -> str:
         """A condition on data, or on an integer."""
-        options = [f"{self.leaf(())} < {self.leaf(())}", f"s * t > {self.leaf(())}", f"{self.leaf(())} > 0.2 and s < 0.9"]
+        a, b, c, d = (self.leaf(()) for _ in range(4))
+        options = [f"{a} < {b}", f"s * t > {c}", f"{d} > 0.2 and s < 0.9"]
         if self.ints:
             options += [f"{name} {self.choice('==', '<', '>=')} {self.below(3)}" for name in self.ints]
             options += [f"{name} % 2 == 1" for name in self.ints]

@@ -58,7 +58,7 @@ def name_of_a_view(A: Any, s: Any, n: Any) -> Any:
 
 def carried_name(A: Any, s: Any, n: Any) -> Any:
     C = 0.0 * A
-    for i in range(n):
+    for _ in range(n):
         B = A + C
         B[0] += s
         C = B[::-1]
