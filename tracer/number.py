@@ -95,8 +95,8 @@ class Number(Weak):
         """Unrolls the loop that the number belongs to."""
         give_up(what + at(), self.owners)
         raise TypeError(
-            f"{what}, but its value is not known while the function is traced: a tensor decides it, or a loop on "
-            f"tensors changes it. Use pb.gather or pb.where in place of a Python list or number{at()}"
+            f"{what}, but its value is not known while the function is traced: a tensor decides it, or a loop on tensors "
+            f"changes it. Use pb.gather or pb.where in place of a Python list or number{at()}"
         )
 
     def _value(self, what: str) -> Any:
@@ -221,10 +221,10 @@ class Number(Weak):
         return _binary("xor", other, self)
 
     def __lshift__(self, other: Any) -> Any:
-        return self * 2**other if _shift(other) else NotImplemented
+        return self * 2**other if type(other) is int and 0 <= other < 62 else NotImplemented
 
     def __rshift__(self, other: Any) -> Any:
-        return self // 2**other if _shift(other) else NotImplemented
+        return self // 2**other if type(other) is int and 0 <= other < 62 else NotImplemented
 
     def __neg__(self) -> Any:
         return 0 - self if self.kind is not float else Number(-self.tensor, float, None, self.owners)
@@ -271,10 +271,6 @@ class Number(Weak):
         if self.kind is bool:
             return self.tensor
         return arithmetic.not_equal(self.tensor, as_tensor(self.kind(0), self.tensor.dtype))
-
-
-def _shift(k: Any) -> bool:
-    return type(k) is int and 0 <= k < 62
 
 
 def kind_of(x: Any) -> type | None:
