@@ -52,6 +52,18 @@ def test_derivatives_agree_with_the_formulas(tmp_path: Path) -> None:
     assert "picture:" in printed or "no picture: pip install matplotlib" in printed
 
 
+def test_a_long_loop_in_little_memory(tmp_path: Path) -> None:
+    printed = run("long_loop.py", tmp_path)
+    found = re.findall(r"(?:stored|8 slots|4 MB): (\S+) MB more, .* gradient (\S+)", printed)
+    assert len(found) == 3
+    assert len({total for _, total in found}) == 1
+    memory = [float(m) for m, _ in found]
+    if memory[0] == memory[0]:  # nan where the system does not tell
+        assert memory[0] > 150
+        assert max(memory[1:]) < 30
+    assert re.search(r"checkpointed: \d+ slots, segments of \d+ trips", printed)
+
+
 def test_look_inside_shows_every_stage(tmp_path: Path) -> None:
     printed = run("look_inside.py", tmp_path)
     assert printed.count("# ") >= 4

@@ -95,8 +95,8 @@ class Number(Weak):
         """Unrolls the loop that the number belongs to."""
         give_up(what + at(), self.owners)
         raise TypeError(
-            f"{what}, but its value is not known while the function is traced: a tensor decides it, or a loop on tensors "
-            f"changes it. Use pb.gather or pb.where in place of a Python list or number{at()}"
+            f"{what}, but its value is not known while the function is traced: a tensor decides it, or a loop on tensors"
+            f" changes it. Use pb.gather or pb.where in place of a Python list or number{at()}"
         )
 
     def _value(self, what: str) -> Any:

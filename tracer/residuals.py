@@ -141,8 +141,8 @@ def table(fn: Function, wrt: Sequence[int], outputs: Sequence[int]) -> str:
         lines += ["", _title(note), *_aligned([_HEAD, *(r.row() for r in rows)])]
         lines += _again(note.again)
     if found.call or found.params:
-        rows = [_HEAD, *(r.row() for r in found.call)] if found.call else []
-        lines += ["", "from the call to its gradient", *_aligned(rows)]
+        cells = [_HEAD, *(r.row() for r in found.call)] if found.call else []
+        lines += ["", "from the call to its gradient", *_aligned(cells)]
         lines += _again(by_time(found.parts)[1])
     if found.params:
         lines.append(f"  taken as they are: {', '.join(found.params)}")
@@ -162,7 +162,7 @@ def _title(note: Note) -> str:
         title += f", {number(note.trips)} trips" if note.trips is not None else ", trips not known before it runs"
     if note.schedule is not None:
         slots, segment = number(note.schedule.slots), number(note.schedule.segment)
-        title += f", checkpointed: {slots} slots, segments of {segment} trips"
+        title += f", checkpointed: {slots} slots, segments of {segment} trip{'s' if segment != '1' else ''}"
     return title
 
 

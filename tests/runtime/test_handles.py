@@ -1,4 +1,4 @@
-"""Writes to tensors and arrays as tapes see them, eagerly: old values keep what was recorded, new ones have gradients."""
+"""Writes to tensors and arrays as tapes see them: old values keep what was recorded, new ones have gradients."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def test_second_order_through_writes() -> None:
     # y = [x1^3 x2, x1^3, x2^3, x3^3]; g = [0, 3 x1^2 (1 + x2), x1^3 + 3 x2^2, 3 x3^2]
     x1, x2, x3 = X[1:]
     g1, g2, g3 = 3 * x1**2 * (1 + x2), x1**3 + 3 * x2**2, 3 * x3**2
-    expected = [0, 2 * g1 * 6 * x1 * (1 + x2) + 2 * g2 * 3 * x1**2, 2 * g1 * 3 * x1**2 + 2 * g2 * 6 * x2, 2 * g3 * 6 * x3]
+    by_x1 = 2 * g1 * 6 * x1 * (1 + x2) + 2 * g2 * 3 * x1**2
+    expected = [0, by_x1, 2 * g1 * 3 * x1**2 + 2 * g2 * 6 * x2, 2 * g3 * 6 * x3]
     np.testing.assert_allclose(outer.gradient(first, x), expected)
 
 
@@ -78,8 +79,8 @@ def test_forward_mode_follows_writes() -> None:
         y = x * x
         y[0] = x[3] * 4.0
         y[1:3] += y[2:]
-    x0, x1, x2, x3 = X
-    d0, d1, d2, d3 = direction
+    x1, x2, x3 = X[1:]
+    d1, d2, d3 = direction[1:]
     expected = [4 * d3, 2 * x1 * d1 + 2 * x2 * d2, 2 * x2 * d2 + 2 * x3 * d3, 2 * x3 * d3]
     np.testing.assert_allclose(acc.jvp(y), expected)
 
@@ -131,7 +132,7 @@ def test_an_array_that_nobody_else_has_is_written_in_place() -> None:
     [
         (lambda x: x.__setitem__(4, 1.0), IndexError, "out of bounds"),
         (lambda x: x.__setitem__((0, 0), 1.0), IndexError, "2 indices"),
-        (lambda x: x.__setitem__(slice(0, 3), [1.0, 2.0]), ValueError, "shape"),
+        (lambda x: x.__setitem__(slice(0, 3), [1.0, 2.0]), ValueError, "broadcast"),
         (lambda x: x.__setitem__(np.array([True, False]), 1.0), ValueError, "boolean index"),
         (lambda x: x.__setitem__([0, 9], 1.0), IndexError, "out of bounds"),
         (lambda x: x.__setitem__(np.array([0.5]), 1.0), IndexError, "integers"),
