@@ -21,15 +21,15 @@ from ..runtime.arrays import as_array
 from ..runtime.convert import as_tensor
 from ..runtime.location import at
 from ..runtime.tensor import Tensor
-from ..runtime.weak import Weak
 from . import number_range
+from .number_operators import Operators
 from .number_range import DECIDED, INT32, INT64, RANGES, Range, exactly, plain, sum_of
 from .trials import give_up
 
 Owners = frozenset[Any]
 
 
-class Number(Weak):
+class Number(Operators):
     """See the module's text.
 
     Attributes:
@@ -56,7 +56,7 @@ class Number(Weak):
     def _own_dtype(self) -> DType:
         if self.kind is not int:
             return bool_ if self.kind is bool else float32
-        if self.range.fits(INT32):
+        if self.range.fits(INT32) or not can_unroll(self.owners):  # a loop that a tensor controls counts in int32
             return int32
         if self.range.low > INT32[1] or self.range.high < INT32[0]:
             return int64
@@ -157,75 +157,15 @@ class Number(Weak):
 
         return ufunc_of_numbers(ufunc, method, inputs, kwargs)
 
-    # ------------------------------------------------------------ arithmetic
-    def __add__(self, other: Any) -> Any:
-        return _binary("add", self, other)
+    # ------------------------------------------------------------ operators
+    @staticmethod
+    def binary(name: str, x: Any, y: Any) -> Any:
+        """As `Operators`."""
+        return _binary(name, x, y)
 
-    def __radd__(self, other: Any) -> Any:
-        return _binary("add", other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return _binary("sub", self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return _binary("sub", other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return _binary("mul", self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return _binary("mul", other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return _binary("div", self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return _binary("div", other, self)
-
-    def __floordiv__(self, other: Any) -> Any:
-        return _binary("floordiv", self, other)
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return _binary("floordiv", other, self)
-
-    def __mod__(self, other: Any) -> Any:
-        return _binary("mod", self, other)
-
-    def __rmod__(self, other: Any) -> Any:
-        return _binary("mod", other, self)
-
-    def __divmod__(self, other: Any) -> Any:
-        return self // other, self % other
-
-    def __pow__(self, other: Any, modulus: Any = None) -> Any:
-        return _binary("pow", self, other)
-
-    def __rpow__(self, other: Any) -> Any:
-        return _binary("pow", other, self)
-
-    def __and__(self, other: Any) -> Any:
-        return _binary("and", self, other)
-
-    def __rand__(self, other: Any) -> Any:
-        return _binary("and", other, self)
-
-    def __or__(self, other: Any) -> Any:
-        return _binary("or", self, other)
-
-    def __ror__(self, other: Any) -> Any:
-        return _binary("or", other, self)
-
-    def __xor__(self, other: Any) -> Any:
-        return _binary("xor", self, other)
-
-    def __rxor__(self, other: Any) -> Any:
-        return _binary("xor", other, self)
-
-    def __lshift__(self, other: Any) -> Any:
-        return self * 2**other if _shift(other) else NotImplemented
-
-    def __rshift__(self, other: Any) -> Any:
-        return self // 2**other if _shift(other) else NotImplemented
+    def compare(self, name: str, other: Any) -> Any:
+        """As `Operators`."""
+        return _compare(name, self, other)
 
     def __neg__(self) -> Any:
         return 0 - self if self.kind is not float else Number(-self.tensor, float, None, self.owners)
@@ -244,25 +184,6 @@ class Number(Weak):
             return +self
         return Number(abs(self.tensor), int, plain(0, max(-r.low, r.high)), self.owners)
 
-    # ------------------------------------------------------------ comparison
-    def __lt__(self, other: Any) -> Any:
-        return _compare("lt", self, other)
-
-    def __le__(self, other: Any) -> Any:
-        return _compare("le", self, other)
-
-    def __gt__(self, other: Any) -> Any:
-        return _compare("gt", self, other)
-
-    def __ge__(self, other: Any) -> Any:
-        return _compare("ge", self, other)
-
-    def __eq__(self, other: Any) -> Any:
-        return _compare("eq", self, other)
-
-    def __ne__(self, other: Any) -> Any:
-        return _compare("ne", self, other)
-
     def logical_not(self) -> Number:
         """`not` of a truth value."""
         return Number(arithmetic.logical_not(self.truth()), bool, None, self.owners)
@@ -272,10 +193,6 @@ class Number(Weak):
         if self.kind is bool:
             return self.tensor
         return arithmetic.not_equal(self.tensor, as_tensor(self.kind(0), self.tensor.dtype))
-
-
-def _shift(k: Any) -> bool:
-    return type(k) is int and 0 <= k < 62
 
 
 def kind_of(x: Any) -> type | None:
@@ -311,6 +228,11 @@ def owners_of(*xs: Any) -> Owners:
         if isinstance(x, Number):
             found |= x.owners
     return found
+
+
+def can_unroll(owners: Owners) -> bool:
+    """Whether one of the loops makes a known number of trips, so that unrolling it gives the number's value."""
+    return any(loop.count is not None for loop in owners)
 
 
 def storage(kind: type, range: Range | None) -> DType:
@@ -359,7 +281,7 @@ def _binary(name: str, x: Any, y: Any) -> Any:
     if found is None or not found.fits(INT64):
         why = "may be too large for 64 bits" if found else "may divide by zero, or be too large for 64 bits"
         numbers = [n for n in (x, y) if isinstance(n, Number)]
-        if owners:
+        if can_unroll(owners):
             numbers[0].needed(f"an int {why}")
         found = plain(*INT64)  # of a loop that a tensor controls: as NumPy's ints
     if found.low == found.high:
