@@ -7,6 +7,7 @@ descriptions of items by number. Iterables of Python values stay what they are.
 from __future__ import annotations
 
 import builtins
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -183,6 +184,9 @@ class PythonRange(Range):
     def at_index(self, index: Tensor) -> Any:
         """The index, as a number."""
         return self.number(index)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(builtins.range(*(operator.index(b) for b in (self.start, self.stop, self.step))))
 
     def number(self, index: Tensor) -> Any:
         """An item as a number."""

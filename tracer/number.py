@@ -21,8 +21,8 @@ from ..runtime.arrays import as_array
 from ..runtime.convert import as_tensor
 from ..runtime.location import at
 from ..runtime.tensor import Tensor
-from ..runtime.weak import Weak
 from . import number_range
+from .number_operators import Operators
 from .number_range import DECIDED, INT32, INT64, RANGES, Range, exactly, plain, sum_of
 from .trials import give_up
 
@@ -30,7 +30,7 @@ Owners = frozenset[Any]
 TENSORS: Owners = frozenset(("tensors",))  # in place of trials: the owner of numbers of loops that a tensor controls
 
 
-class Number(Weak):
+class Number(Operators):
     """See the module's text.
 
     Attributes:
@@ -95,8 +95,8 @@ class Number(Weak):
         """Unrolls the loop that the number belongs to."""
         give_up(what + at(), self.owners)
         raise TypeError(
-            f"{what}, but its value is not known while the function is traced: a tensor decides it, or a loop on tensors"
-            f" changes it. Use pb.gather or pb.where in place of a Python list or number{at()}"
+            f"{what}, but its value is not known while the function is traced: a tensor decides it, or a loop on "
+            f"tensors changes it. Use pb.gather or pb.where in place of a Python list or number{at()}"
         )
 
     def _value(self, what: str) -> Any:
@@ -156,75 +156,15 @@ class Number(Weak):
 
         return ufunc_of_numbers(ufunc, method, inputs, kwargs)
 
-    # ------------------------------------------------------------ arithmetic
-    def __add__(self, other: Any) -> Any:
-        return _binary("add", self, other)
+    # ------------------------------------------------------------ operators
+    @staticmethod
+    def binary(name: str, x: Any, y: Any) -> Any:
+        """As `Operators`."""
+        return _binary(name, x, y)
 
-    def __radd__(self, other: Any) -> Any:
-        return _binary("add", other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return _binary("sub", self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return _binary("sub", other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return _binary("mul", self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return _binary("mul", other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return _binary("div", self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return _binary("div", other, self)
-
-    def __floordiv__(self, other: Any) -> Any:
-        return _binary("floordiv", self, other)
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return _binary("floordiv", other, self)
-
-    def __mod__(self, other: Any) -> Any:
-        return _binary("mod", self, other)
-
-    def __rmod__(self, other: Any) -> Any:
-        return _binary("mod", other, self)
-
-    def __divmod__(self, other: Any) -> Any:
-        return self // other, self % other
-
-    def __pow__(self, other: Any, modulus: Any = None) -> Any:
-        return _binary("pow", self, other)
-
-    def __rpow__(self, other: Any) -> Any:
-        return _binary("pow", other, self)
-
-    def __and__(self, other: Any) -> Any:
-        return _binary("and", self, other)
-
-    def __rand__(self, other: Any) -> Any:
-        return _binary("and", other, self)
-
-    def __or__(self, other: Any) -> Any:
-        return _binary("or", self, other)
-
-    def __ror__(self, other: Any) -> Any:
-        return _binary("or", other, self)
-
-    def __xor__(self, other: Any) -> Any:
-        return _binary("xor", self, other)
-
-    def __rxor__(self, other: Any) -> Any:
-        return _binary("xor", other, self)
-
-    def __lshift__(self, other: Any) -> Any:
-        return self * 2**other if type(other) is int and 0 <= other < 62 else NotImplemented
-
-    def __rshift__(self, other: Any) -> Any:
-        return self // 2**other if type(other) is int and 0 <= other < 62 else NotImplemented
+    def compare(self, name: str, other: Any) -> Any:
+        """As `Operators`."""
+        return _compare(name, self, other)
 
     def __neg__(self) -> Any:
         return 0 - self if self.kind is not float else Number(-self.tensor, float, None, self.owners)
@@ -242,25 +182,6 @@ class Number(Weak):
         if r.low >= 0:
             return +self
         return Number(abs(self.tensor), int, plain(0, max(-r.low, r.high)), self.owners)
-
-    # ------------------------------------------------------------ comparison
-    def __lt__(self, other: Any) -> Any:
-        return _compare("lt", self, other)
-
-    def __le__(self, other: Any) -> Any:
-        return _compare("le", self, other)
-
-    def __gt__(self, other: Any) -> Any:
-        return _compare("gt", self, other)
-
-    def __ge__(self, other: Any) -> Any:
-        return _compare("ge", self, other)
-
-    def __eq__(self, other: Any) -> Any:
-        return _compare("eq", self, other)
-
-    def __ne__(self, other: Any) -> Any:
-        return _compare("ne", self, other)
 
     def logical_not(self) -> Number:
         """`not` of a truth value."""
