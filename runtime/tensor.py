@@ -10,7 +10,8 @@ here needs the data.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
@@ -244,9 +245,14 @@ class Tensor(Operators):
         return self
 
     # ------------------------------------------------------------ what it is not
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> Any:
         if name in ("name", "op", "graph"):
             raise AttributeError(f"Tensor.{name} is undefined when eager execution is enabled.")
+        if hasattr(np.ndarray, name) and in_function():
+            from .tensor_methods import method_of
+
+            with suppress(AttributeError):
+                return method_of(self, name)
         instead = _NUMPY_NAMES.get(name)
         hint = f"; for t.{name} write {instead}" if instead else ""
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'{hint}")

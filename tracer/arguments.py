@@ -73,7 +73,7 @@ def _array(x: Any, key: CallKey) -> None:
     if isinstance(x, np.ndarray):
         key.sources[len(key.leaves)] = x
     t = convert_to_tensor(x)
-    _numpy(t if t._data is not x else Tensor(x.copy()), key)
+    _numpy(t if isinstance(t, SymbolicTensor) or t._data is not x else Tensor(x.copy()), key)
 
 
 def _numpy(x: Any, key: CallKey) -> None:

@@ -37,17 +37,20 @@ def trace_arrays(trace: Callable[[bool], ConcreteFunction], uses_numpy: bool) ->
     Args:
       trace: traces with arrays or with Tensors. uses_numpy: what was found out before.
     """
-    if uses_numpy:
-        return trace(True), True
-    try:
-        return trace(False), False
-    except ArraysNeeded:
-        return trace(True), True
-    except (TypeError, ValueError) as first:
+    first: Exception | None = None
+    if not uses_numpy:
         try:
-            return trace(True), True
-        except Exception:
+            return trace(False), False
+        except ArraysNeeded:
+            pass
+        except (TypeError, ValueError) as e:
+            first = e
+    try:
+        return trace(True), True
+    except Exception:
+        if first is not None:
             raise first from None
+        raise
 
 
 def run_python(python: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -6,7 +6,7 @@ A variable is state from its first use: it comes into the function as a paramete
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,6 +102,10 @@ class HandleTable:
         """The IR value of a tensor."""
         raise NotImplementedError
 
+    def enclosing(self) -> Iterator[Any]:
+        """The traces around this one."""
+        raise NotImplementedError
+
     def note_numpy(self) -> None:
         """The Python does something that means one thing for NumPy's arrays and another for Tensors.
 
@@ -109,7 +113,7 @@ class HandleTable:
           ArraysNeeded: where an array was taken for a Tensor so far.
         """
         self.numpy_used = True
-        if self.undecided:
+        if self.undecided or any(t.undecided for t in self.enclosing()):
             raise ArraysNeeded
 
     def variable_states(self) -> list[VariableState]:

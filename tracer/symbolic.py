@@ -197,14 +197,14 @@ class SymbolicTensor(Tensor):
         """Not available: the value is not known yet. Raises AttributeError, as TensorFlow does."""
         raise AttributeError("numpy")  # goes on to __getattr__, where the text is
 
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> Any:
         if name == "numpy":
             raise AttributeError(
                 f"{self._describe()} has no numpy(): its value is not known while the function is traced{_REMEDY}{at()}"
             )
         if hasattr(np.ndarray, name):
             self.trace.note_numpy()
-        super().__getattr__(name)
+        return super().__getattr__(name)
 
     def _known(self) -> Any:
         """The value as a Python number where it is known while tracing (a constant, a fixed size), else None."""
