@@ -136,7 +136,26 @@ def several(x: Any, w: Any) -> Any:
     return pb.reduce_sum(x * x)
 
 
-PROGRAMS = [chain, converging, stopping, branching, inner, writing, chosen, several]
+def counting(x: Any, w: Any) -> Any:
+    """Integers and a flag are part of the state; an early return."""
+    k, flag = pb.constant(1), pb.constant(False)
+    for _ in pb.range(400):
+        k, flag = (k * 7) % 11, pb.logical_not(flag)
+        if flag:
+            x = x + 0.01 * pb.cast(k, pb.float64) * pb.sin(x * w)
+        else:
+            x = pb.tanh(x) * 1.5
+        if pb.reduce_sum(x) > 7.2:
+            return pb.reduce_sum(x * x)
+    return pb.reduce_sum(x)
+
+
+def scanned(x: Any, w: Any) -> Any:
+    rows = pb.reshape(pb.range(60, dtype=pb.float64) * 0.01, [12, 5])
+    return pb.reduce_sum(pb.scan(lambda a, row: pb.sin(a * w) + row, rows, x) ** 2)
+
+
+PROGRAMS = [chain, converging, stopping, branching, inner, writing, chosen, several, counting, scanned]
 
 
 def derivatives(f: Callable[..., Any], checkpoint: Any) -> tuple[list[Any], list[Any]]:
@@ -243,6 +262,41 @@ def test_variables_read_and_assigned_in_the_loop() -> None:
         s += x
     for got in found:
         np.testing.assert_allclose(got, [s, 2 * x * dx, 2 * x * dv], rtol=1e-12)
+
+
+def test_what_is_printed_is_printed_once(capfd: pytest.CaptureFixture[str]) -> None:
+    @pb.function(checkpoint=1)
+    def f(x: Any) -> Any:
+        with pb.GradientTape() as tape:
+            tape.watch(x)
+            y = x
+            for i in pb.range(6):
+                pb.print("trip", i)
+                y = pb.sin(y)
+        return tape.gradient(y, x)
+
+    f(pb.constant(0.5))
+    out, err = capfd.readouterr()
+    assert (out + err).split() == [word for i in range(6) for word in ("trip", str(i))]
+
+
+def test_random_numbers_are_those_of_the_first_run() -> None:
+    found = []
+    for checkpoint in (None, 2):
+        pb.random.set_seed(3)
+
+        @pb.function(checkpoint=checkpoint)
+        def f(x: Any) -> Any:
+            for _ in pb.range(30):
+                x = x + 0.1 * pb.sin(x) * pb.random.uniform([5], dtype=pb.float64)
+            return pb.reduce_sum(x)
+
+        x = pb.constant(X)
+        with pb.GradientTape() as tape:
+            tape.watch(x)
+            y = f(x)
+        found.append([np.asarray(y), np.asarray(tape.gradient(y, x))])
+    np.testing.assert_equal(found[0], found[1])
 
 
 def test_the_option_reaches_methods() -> None:
