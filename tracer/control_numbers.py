@@ -20,7 +20,7 @@ from .control_region import Region
 from .control_state import converted, is_flag, same
 from .number import TENSORS, Number, Owners, joined, kind_of, owners_of, range_of, storage
 from .number_range import INT32, INT64, Range, exactly, plain
-from .trials import impossible
+from .trials import give_up
 
 MAX_WIDENED = 4
 
@@ -210,7 +210,9 @@ class NumberState(LoopState):
             if wanted == guess.range:
                 return True
         if guess.widened >= MAX_WIDENED or not wanted.fits(INT64):
-            impossible(f"the int {key[0]!r} may outgrow 64 bits: no bound is known for it", self.owners)
+            give_up(f"the int {key[0]!r} may outgrow 64 bits: no bound is known for it", self.owners)
+            self.relaxed = True  # no loop around it can be unrolled: it counts as in a loop that a tensor controls
+            wanted = plain(*(INT32 if start.fits(INT32) else INT64))
         guess.range, guess.widened = wanted, guess.widened + 1
         self.promoted[key] = guess.dtype()
         return False

@@ -15,9 +15,7 @@ Shape = tuple[int, ...]
 
 # Slices of a vector of SIZE and of SIZE - 1 entries, by the number of entries that they give.
 SLICES: dict[int, dict[int, tuple[str, ...]]] = {
-    SIZE: {
-        5: (":", "::-1"), 4: ("1:", ":-1", "-2::-1"), 3: ("1:-1", "::2", "-3:"), 2: ("1:3", "1::2", "-2:"), 0: ("3:3",),
-    },
+    SIZE: {5: (":", "::-1"), 4: ("1:", ":-1", "-2::-1"), 3: ("1:-1", "::2", "-3:"), 2: ("1:3", "1::2"), 0: ("3:3",)},
     SIZE - 1: {4: (":", "::-1"), 3: ("1:", ":-1"), 2: ("1:-1", "::2"), 0: ("2:1",)},
     ROWS: {3: (":", "::-1"), 2: ("1:", ":-1")},
 }  # fmt: skip
@@ -97,7 +95,8 @@ class Maker:
             y = self.value(shape, depth + 1)
             return f"{x} * {y} / (1.0 + {x} * {x})"
         if kind == 5:
-            return f"np.sqrt({x} * {x} + 0.25)"
+            y = self.place(shape) or "s"                     # of a number it would be a float64, whatever the dtype
+            return f"np.sqrt({y} * {y} + 0.25)"
         if kind == 6:
             return f"({x} * 0.75 + {self.value((), depth + 1)})"
         if kind == 7:
@@ -119,8 +118,8 @@ class Maker:
 
     def test(self) -> str:
         """A condition on data, or on an integer."""
-        a, b, c, d = (self.leaf(()) for _ in range(4))
-        options = [f"{a} < {b}", f"s * t > {c}", f"{d} > 0.2 and s < 0.9"]
+        x, y = self.leaf(()), self.leaf(())
+        options = [f"{x} < {y}", f"s * t > {x}", f"{x} > 0.2 and s < 0.9"]
         if self.ints:
             options += [f"{name} {self.choice('==', '<', '>=')} {self.below(3)}" for name in self.ints]
             options += [f"{name} % 2 == 1" for name in self.ints]

@@ -66,7 +66,19 @@ def carried_name(A: Any, s: Any, n: Any) -> Any:
     return C
 
 
-PROGRAMS = [returned_early, returned_from_both, view_returned, other_name, name_of_a_view, carried_name]
+def counter_of_a_number(A: Any, s: Any, n: Any) -> Any:
+    """No range of k is known: the condition is one of the index of a loop that a tensor controls."""
+    for i in range(n):
+        k = 0
+        while k < 3 and i % 2 == 1:
+            k += 1
+            A += k * s
+    return A
+
+
+PROGRAMS = [
+    counter_of_a_number, returned_early, returned_from_both, view_returned, other_name, name_of_a_view, carried_name,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("f", PROGRAMS)

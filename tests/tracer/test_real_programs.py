@@ -21,8 +21,8 @@ from ..real_programs import PROGRAMS, Inputs, Program
 EDGES: list[tuple[str, int, dict[str, Any]]] = [
     *((name, n, {}) for name in ("jacobi_1d", "jacobi_2d", "heat_3d", "seidel_2d") for n in (1, 2, 3)),
     *((name, 5, {"steps": k}) for name in ("jacobi_1d", "jacobi_2d", "heat_3d", "seidel_2d") for k in (0, 1)),
-    *((name, n, {}) for name in ("lu", "cholesky", "gram_schmidt", "triangular_solve", "shortest_paths") for n in (1, 2)),
-    *(("durbin", n, {}) for n in (1, 2)),
+    *((name, n, {}) for name in ("lu", "cholesky", "gram_schmidt", "durbin", "triangular_solve") for n in (1, 2)),
+    *(("shortest_paths", n, {}) for n in (1, 2)),
     *(("nbody", n, {"steps": k}) for n in (1, 2) for k in (0, 1)),
     *(("shallow_water", n, {"steps": k}) for n in (1, 2) for k in (0, 1)),
     *(("kepler", n, {}) for n in (0, 1)),
