@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 _POINTER = 8
-_NEW_FROM_DESCR, _ARRAY_TYPE, _EQUIVALENT = 94, 2, 182  # NumPy's C API table; positions are part of its binary interface
+# NumPy's C API table; positions are part of its binary interface
+_NEW_FROM_DESCR, _ARRAY_TYPE, _EQUIVALENT = 94, 2, 182
 CONTIGUOUS_ALIGNED = 0x0001 | 0x0100  # NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED
 WRITEABLE = 0x0400  # NPY_ARRAY_WRITEABLE
 OWNED_WRITEABLE = 0x0004 | WRITEABLE  # with NPY_ARRAY_OWNDATA
