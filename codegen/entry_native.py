@@ -38,10 +38,14 @@ _DECLARATIONS = """
 @np_ArrayType = external global i8
 @PyCFunction_Type = external global i8
 @PyFloat_Type = external global i8
+@PyLong_Type = external global i8
+@PyUnicode_Type = external global i8
+@PyBytes_Type = external global i8
 @PyExc_SystemError = external global ptr
 @pb_no_raise = private constant [57 x i8] c"the error handler of a compiled function raised no error\\00"
 @pb_no_entry = private constant [42 x i8] c"the compiled entry of a function was lost\\00"
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
+declare i32 @PyObject_RichCompareBool(ptr, ptr, i32)
 declare ptr @PyObject_CallOneArg(ptr, ptr)
 declare ptr @PyType_GenericAlloc(ptr, i64)
 declare void @Py_IncRef(ptr)

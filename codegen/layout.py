@@ -33,11 +33,12 @@ _FUNCTIONS = (
     "PyObject_Vectorcall", "PyObject_CallOneArg", "PyType_GenericAlloc", "Py_IncRef", "Py_DecRef",
     "PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_SetString", "PyErr_NoMemory", "PyLong_FromLong",
     "PyTuple_New", "PySequence_List", "PyMem_RawMalloc", "PyMem_RawFree",
-    "PyCMethod_New",
+    "PyCMethod_New", "PyObject_RichCompareBool",
 )
 _METH_O = 0x8
 SCALARS = "?bhilqBHILQefdFD"  # dtypes of NumPy's scalars whose value lies behind the object's header
-_OBJECTS = ("PyExc_SystemError", "PyCFunction_Type", "PyFloat_Type")
+_OBJECTS = ("PyExc_SystemError", "PyCFunction_Type", "PyFloat_Type", "PyLong_Type", "PyUnicode_Type",
+            "PyBytes_Type")
 
 
 @dataclass(frozen=True, slots=True)

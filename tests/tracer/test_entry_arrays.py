@@ -260,6 +260,19 @@ def test_arrays_beside_constants_and_methods(monkeypatch: pytest.MonkeyPatch) ->
     assert seen == []
 
 
+@native
+def test_computed_numbers_are_constants_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    f = pb.function(lambda x, dt, n, name: x * dt + n if name == "step" else x)
+    f(vector(), 0.25, 1000, "step")
+    seen = slow_calls(f, monkeypatch)
+    for k in range(20):
+        n, name = int("1000"), "".join(["st", "ep"])
+        np.testing.assert_array_equal(np.asarray(f(vector(), float(f"{k * 0 + 0.25}"), n, name)), vector() / 4 + 1000)
+    assert seen == []
+    assert np.signbit(np.asarray(f(vector() * 0, 0.0, 0.0, "step"))).sum() == 0
+    assert np.signbit(np.asarray(f(vector() * 0, -0.0, -0.0, "step"))).sum() == 6
+
+
 def test_failed_calls_leave_the_callers_arrays_as_they_were() -> None:
     def both(x: Any, i: Any) -> None:
         x[0] = 100.0
