@@ -75,8 +75,9 @@ def make_callable(library: Library, spec: EntrySpec, *, fallback: Callable[..., 
 
     Any call that does not fit (types, shapes, keywords, slow mode) goes to `fallback` with the same arguments; a
     nonzero status goes to `on_error(status)`, which raises. `consts`, `variables` and `objects` are what the spec's
-    indices refer to; `pack` builds the result of structure "packed"; `array_type` is laid out as `tensor_type`. Raises RuntimeError where `layout()` is None,
-    TypeError or ValueError for a spec that does not fit what it refers to.
+    indices refer to; `pack` builds the result of structure "packed"; `array_type` is laid out as `tensor_type`.
+    Raises RuntimeError where `layout()` is None, TypeError or ValueError for a spec that does not fit what it refers
+    to.
     """
     shared = native()
     base = shared.layout.tuple_items

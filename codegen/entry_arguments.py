@@ -12,7 +12,7 @@ from .layout import Layout
 
 def arguments_text(at: Layout) -> str:
     """`@pb_unpack` and what it calls."""
-    return _unpack(at) + _array(at) + _guards() + _float(at) + _fits(at) + _sized() + _apart() + _overlap()
+    return _unpack(at) + _array(at) + _guards() + _equal(at) + _float(at) + _fits(at) + _sized() + _apart() + _overlap()
 
 
 def _unpack(at: Layout) -> str:
@@ -112,7 +112,7 @@ miss:
 
 
 def _guards() -> str:
-    """Whether each argument that must be a certain object is that object."""
+    """Whether each argument that must be a certain object is that object, or a number or text like it."""
     return f"""
 define internal i1 @pb_guards(ptr %self, ptr %args, ptr %t) alwaysinline {{
 {head("same")}
@@ -123,7 +123,10 @@ guard:
 {record("same", SAME_WORDS, ("arg", "obj"))}
 {load("given", "args", "%arg")}{load("wanted", "self", "%obj")}
   %is = icmp eq ptr %given, %wanted
-  br i1 %is, label %next, label %miss
+  br i1 %is, label %next, label %compare
+compare:
+  %like = call i1 @pb_equal(ptr %given, ptr %wanted)
+  br i1 %like, label %next, label %miss
 next:
   %i1 = add i64 %i, 1
   %end = icmp eq i64 %i1, %same
@@ -131,6 +134,38 @@ next:
 fits:
   ret i1 true
 miss:
+  ret i1 false
+}}
+"""
+
+
+def _equal(at: Layout) -> str:
+    """Whether two objects are exactly of the same type, which is int, str or bytes, and equal, or floats of the same
+    bits (0.0 and -0.0 differ)."""
+    return f"""
+define internal i1 @pb_equal(ptr %a, ptr %b) {{
+{load("a.type", "a", at.type)}{load("b.type", "b", at.type)}
+  %same = icmp eq ptr %a.type, %b.type
+  br i1 %same, label %kinds, label %no
+kinds:
+  %is.float = icmp eq ptr %a.type, @PyFloat_Type
+  br i1 %is.float, label %bits, label %others
+bits:
+{load("x", "a", at.header, "i64")}{load("y", "b", at.header, "i64")}
+  %bitwise = icmp eq i64 %x, %y
+  ret i1 %bitwise
+others:
+  %is.int = icmp eq ptr %a.type, @PyLong_Type
+  %is.str = icmp eq ptr %a.type, @PyUnicode_Type
+  %is.bytes = icmp eq ptr %a.type, @PyBytes_Type
+  %is.text = or i1 %is.str, %is.bytes
+  %known = or i1 %is.int, %is.text
+  br i1 %known, label %compare, label %no
+compare:
+  %found = call i32 @PyObject_RichCompareBool(ptr %a, ptr %b, i32 2)
+  %equal = icmp eq i32 %found, 1
+  ret i1 %equal
+no:
   ret i1 false
 }}
 """

@@ -2,9 +2,10 @@
 
 `@pb_entry` has CPython's METH_FASTCALL|METH_KEYWORDS signature. Its `self` is the context tuple that `entry` builds:
 item 0 is the table of `entry_spec.encode` (a bytes object), item 1 the fallback, then Tensor type, error handler,
-packer and array type, then whatever the table refers to. A call checks every argument against the table, collects data pointers,
-makes the output arrays, runs the kernel, stores new values of Variables, and boxes the results. Any surprise before
-the kernel runs gives the call, unchanged, to the fallback. `@pb_thunk` is the vectorcall function of `NativeCallable`.
+packer and array type, then whatever the table refers to. A call checks every argument against the table, collects data
+pointers, makes the output arrays, runs the kernel, stores new values of Variables and arguments, and boxes the results.
+Any surprise before the kernel runs gives the call, unchanged, to the fallback. `@pb_thunk` is the vectorcall function
+of `NativeCallable`.
 
 The pieces are small functions that LLVM inlines (`PASSES`); otherwise the text is written as it shall execute, and
 goes through no optimiser: that would take 30 ms, once in each process, to save 5 of 100 ns in a call.
@@ -37,10 +38,14 @@ _DECLARATIONS = """
 @np_ArrayType = external global i8
 @PyCFunction_Type = external global i8
 @PyFloat_Type = external global i8
+@PyLong_Type = external global i8
+@PyUnicode_Type = external global i8
+@PyBytes_Type = external global i8
 @PyExc_SystemError = external global ptr
 @pb_no_raise = private constant [57 x i8] c"the error handler of a compiled function raised no error\\00"
 @pb_no_entry = private constant [42 x i8] c"the compiled entry of a function was lost\\00"
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
+declare i32 @PyObject_RichCompareBool(ptr, ptr, i32)
 declare ptr @PyObject_CallOneArg(ptr, ptr)
 declare ptr @PyType_GenericAlloc(ptr, i64)
 declare void @Py_IncRef(ptr)

@@ -247,7 +247,8 @@ failed:
 
 
 def _box() -> str:
-    """A new object of type %class, a Tensor or laid out like one, that takes over the reference to %array, its other slots None; or null."""
+    """A new object of type %class, a Tensor or laid out like one, that takes over the reference to %array, its other
+    slots None; or null."""
     return f"""
 define internal ptr @pb_box(ptr %t, ptr %class, ptr %array) alwaysinline {{
   %new = call ptr @PyType_GenericAlloc(ptr %class, i64 0)

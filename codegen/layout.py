@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 _POINTER = 8
-_NEW_FROM_DESCR, _ARRAY_TYPE, _EQUIVALENT = 94, 2, 182  # NumPy's C API table; positions are part of its binary interface
+# NumPy's C API table; positions are part of its binary interface
+_NEW_FROM_DESCR, _ARRAY_TYPE, _EQUIVALENT = 94, 2, 182
 CONTIGUOUS_ALIGNED = 0x0001 | 0x0100  # NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED
 WRITEABLE = 0x0400  # NPY_ARRAY_WRITEABLE
 OWNED_WRITEABLE = 0x0004 | WRITEABLE  # with NPY_ARRAY_OWNDATA
@@ -32,11 +33,12 @@ _FUNCTIONS = (
     "PyObject_Vectorcall", "PyObject_CallOneArg", "PyType_GenericAlloc", "Py_IncRef", "Py_DecRef",
     "PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_SetString", "PyErr_NoMemory", "PyLong_FromLong",
     "PyTuple_New", "PySequence_List", "PyMem_RawMalloc", "PyMem_RawFree",
-    "PyCMethod_New",
+    "PyCMethod_New", "PyObject_RichCompareBool",
 )
 _METH_O = 0x8
 SCALARS = "?bhilqBHILQefdFD"  # dtypes of NumPy's scalars whose value lies behind the object's header
-_OBJECTS = ("PyExc_SystemError", "PyCFunction_Type", "PyFloat_Type")
+_OBJECTS = ("PyExc_SystemError", "PyCFunction_Type", "PyFloat_Type", "PyLong_Type", "PyUnicode_Type",
+            "PyBytes_Type")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 
 from ..ir.dims import Dim
+from ..ir.dtypes import _BY_NP as BY_NUMPY
 from ..ir.types import TensorType
+from ..runtime.array import Array as OurArray
 from ..runtime.array import array_of, is_array
+from ..runtime.context import slow_mode
 from ..runtime.convert import convert_to_tensor
 from ..runtime.location import at
 from ..runtime.tensor import Tensor
@@ -72,6 +75,12 @@ def _array(x: Any, key: CallKey) -> None:
         return
     if isinstance(x, np.ndarray):
         key.sources[len(key.leaves)] = x
+        known = BY_NUMPY.get(x.dtype)
+        if known is not None and not slow_mode.count:
+            t = OurArray(np.array(x, known.np, order="C"))
+            key.items += (ARRAY, (known.np.num, x.shape))
+            key.leaves.append(t)
+            return
     t = convert_to_tensor(x)
     _numpy(t if isinstance(t, SymbolicTensor) or t._data is not x else Tensor(x.copy()), key)
 

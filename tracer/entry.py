@@ -2,7 +2,7 @@
 
 An entry serves one combination of shapes; every call that does not fit goes to the entry before it, in the end to the
 Python path. Tensors, ndarrays and NumPy scalars count by dtype and shape, other arguments (numbers, strings, None) by
-identity. An ndarray that the function writes to is written in place.
+value or identity. An ndarray that the function writes to is written in place.
 """
 
 from __future__ import annotations
@@ -37,7 +37,14 @@ DROP_GIL_NS = 20_000
 Array = np.ndarray[Any, Any]
 _CONSTANTS = (bool, int, float, str, bytes, type(None))
 _KINDS: dict[type, str] = {Tensor: "arg", OurArray: "array", np.ndarray: "ndarray"}
+_BY_VALUE = (int, float, str, bytes)
 NOTHING: Mapping[int, Any] = {}
+
+
+def constant_key(x: Any) -> Any:
+    """What native calls compare of an argument that is none of these: exact numbers and texts by value, a float by its
+    bits, others by identity."""
+    return (type(x), x.hex() if type(x) is float else x) if type(x) in _BY_VALUE else id(x)
 
 
 def kind_of(x: Any) -> str | None:
@@ -244,11 +251,11 @@ class EntryChain:
         sources: Mapping[int, Any],
     ) -> None:
         """Makes later calls with positional arguments like these native, where that is possible."""
-        if plain is None or len(self._seen) >= MAX_ENTRIES or not _simple(function, args, leaves, sources):
+        if plain is None or len(self._seen) >= MAX_ENTRIES:
             return
-        told = [kind_of(x) or id(x) for x in args]
+        told = [kind_of(x) or constant_key(x) for x in args]
         key = (id(plain), *told, *[(x._data.dtype.num, x._data.shape) for x in leaves])
-        if key in self._seen:
+        if key in self._seen or not _simple(function, args, leaves, sources):
             return
         self._seen.add(key)
         entry = plain.entry(args, leaves, self._last or Fallback(function), function._skipped, sources)

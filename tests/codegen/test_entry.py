@@ -6,6 +6,7 @@ import _thread
 import contextlib
 import gc
 import itertools
+import pickle
 import sys
 import threading
 import tracemalloc
@@ -261,6 +262,30 @@ def test_same_object_guards() -> None:
     np.testing.assert_array_equal(f(me, x, None)._data, [1, 4])
     assert f(me, x, 0)[0] == "fallback"
     assert f(object(), x, None)[0] == "fallback"
+
+
+CONSTANTS: list[tuple[Any, list[Any]]] = [
+    (12345678901234567890, [12345678901234567891, -12345678901234567890, 1.2345678901234567e19, 0]),
+    (1000, [1000.0, 1001, -1000, np.int64(1000)]),
+    (1, [True, 1.0, np.int64(1)]),
+    (True, [1, False, np.True_]),
+    (0.0, [-0.0, 0, False, 1e-300]),
+    (0.1, [0.2, np.float64(0.1), "0.1"]),
+    ("axis", ["axes", b"axis", "axi", np.str_("axis")]),
+    (b"ab", ["ab", b"abc", bytearray(b"ab")]),
+    ((1, 2), [(1, 2.0), [1, 2]]),
+]
+
+
+@pytest.mark.parametrize(("value", "others"), CONSTANTS, ids=lambda x: str(x)[:8])
+def test_numbers_and_texts_are_told_by_value(value: Any, others: list[Any]) -> None:
+    spec = EntrySpec(2, (ParamSpec("arg", 0, F32, (2,)),), (ResultSpec("out", 0, F32, (2,)),), (A,), same=((1, 0),))
+    f, x = make(square(2), spec, objects=[value]), Tensor([1, 2])
+    again = pickle.loads(pickle.dumps(value))  # an equal object, another one where Python has more than one
+    assert list(f(x, value)._data) == [1, 4]
+    assert isinstance(f(x, again), tuple) == (type(value) is tuple)
+    for other in others:
+        assert f(x, other)[0] == "fallback", other
 
 
 @pytest.mark.parametrize("dtype", [F32, F64])
