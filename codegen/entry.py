@@ -69,12 +69,13 @@ def native_thunk() -> int:
 
 def make_callable(library: Library, spec: EntrySpec, *, fallback: Callable[..., Any], tensor_type: type,
                   on_error: Callable[[int], Any], consts: Sequence[Array] = (), variables: Sequence[object] = (),
-                  objects: Sequence[object] = (), pack: Callable[[tuple[Any, ...]], Any] | None = None) -> Any:
+                  objects: Sequence[object] = (), pack: Callable[[tuple[Any, ...]], Any] | None = None,
+                  array_type: type | None = None) -> Any:
     """A built-in function that runs `spec.name` of `library` as `spec` says.
 
     Any call that does not fit (types, shapes, keywords, slow mode) goes to `fallback` with the same arguments; a
     nonzero status goes to `on_error(status)`, which raises. `consts`, `variables` and `objects` are what the spec's
-    indices refer to; `pack` builds the result of structure "packed". Raises RuntimeError where `layout()` is None,
+    indices refer to; `pack` builds the result of structure "packed"; `array_type` is laid out as `tensor_type`. Raises RuntimeError where `layout()` is None,
     TypeError or ValueError for a spec that does not fit what it refers to.
     """
     shared = native()
@@ -86,17 +87,33 @@ def make_callable(library: Library, spec: EntrySpec, *, fallback: Callable[..., 
         raise ValueError("structure 'packed' and a packer go together")
     used = [p.dtype for p in spec.params] + [r.dtype for r in spec.results]
     dtypes = list({native_dtype(dtype): None for dtype in used})
+    scalars = list({native_dtype(p.dtype): None for p in spec.params if p.kind == "scalar"})
     owners = (library, ScratchUse(spec.frame + spec.scratch))
-    items = (fallback, tensor_type, on_error, pack, *consts, *variables, *objects, *dtypes, owners)
+    items = (fallback, tensor_type, on_error, pack, _same_layout(spec, tensor_type, array_type), *consts, *variables,
+             *objects, *dtypes, *[dtype.type for dtype in scalars], owners)
     starts = [FIXED_ITEMS]
-    for group in (consts, variables, objects, dtypes):
+    for group in (consts, variables, objects, dtypes, scalars):
         starts.append(starts[-1] + len(group))
     at = [[base + 8 * i for i in range(low, high)] for low, high in itertools.pairwise(starts)]
     places = Places(at[0], at[1], [slot_offset(type(v), spec.slot) for v in variables], at[2],
                     dict(zip(dtypes, at[3], strict=True)), slot_offset(tensor_type, spec.slot),
-                    [slot_offset(tensor_type, name) for name in spec.none_slots])
+                    [slot_offset(tensor_type, name) for name in spec.none_slots],
+                    dict(zip(scalars, at[4], strict=True)))
     table = encode(spec, library.address(spec.name), places, library.asks_python)
     return new_builtin(shared.method, (table, *items))
+
+
+def _same_layout(spec: EntrySpec, tensor_type: type, array_type: type | None) -> type | None:
+    """The type of arrays, checked, as calls read and make them as if they were Tensors."""
+    kinds = [p.kind for p in spec.params] + [r.kind for r in spec.returns]
+    if array_type is None:
+        if "array" in kinds:
+            raise ValueError("arrays without an array type")
+        return None
+    if array_type.__basicsize__ != tensor_type.__basicsize__ or any(
+            slot_offset(array_type, name) != slot_offset(tensor_type, name) for name in (spec.slot, *spec.none_slots)):
+        raise TypeError(f"{array_type.__name__} is not laid out as {tensor_type.__name__}")
+    return array_type
 
 
 def _check_constant(consts: Sequence[Array], param: ParamSpec) -> None:

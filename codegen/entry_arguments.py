@@ -5,14 +5,14 @@ Nothing here has an effect outside the call's own frame, so a surprise at any po
 
 from __future__ import annotations
 
-from .entry_spec import PARAM_WORDS, SAME_WORDS
-from .entry_text import TENSOR, element, head, item_of, load, record
-from .layout import CONTIGUOUS_ALIGNED, Layout
+from .entry_spec import PARAM_WORDS, RESULT_WORDS, SAME_WORDS
+from .entry_text import ARRAY, TENSOR, element, head, load, record
+from .layout import Layout
 
 
 def arguments_text(at: Layout) -> str:
     """`@pb_unpack` and what it calls."""
-    return _unpack(at) + _array(at) + _guards() + _float(at) + _fits(at) + _sized()
+    return _unpack(at) + _array(at) + _guards() + _float(at) + _fits(at) + _sized() + _apart() + _overlap()
 
 
 def _unpack(at: Layout) -> str:
@@ -29,7 +29,7 @@ param:
   %i = phi i64 [0, %top], [%i1, %next]
 {record("params", PARAM_WORDS, ("kind", "index", "", "descr"))}
 {element("array.to", "arrays")}{element("data.to", "ins")}{element("cell", "cells")}
-  switch i64 %kind, label %tensor [ i64 3, label %float ]
+  switch i64 %kind, label %tensor [ i64 3, label %float  i64 6, label %scalar ]
 tensor:
   %array = call ptr @pb_array(ptr %self, ptr %args, ptr %t, ptr %rec)
   %found = icmp ne ptr %array, null
@@ -45,10 +45,25 @@ float:
   store ptr %cell.at, ptr %data.to.at
   %is.float = call i1 @pb_float(ptr %number, ptr %cell.at, i64 %descr)
   br i1 %is.float, label %next, label %miss
+scalar:
+{load("thing", "args", "%index")}{load("thing.type", "thing", at.type)}
+{load("slot", "rec", 16, "i64")}{load("wanted", "self", "%slot")}
+  %value = getelementptr i8, ptr %thing, i64 {at.header}
+  store ptr null, ptr %array.to.at
+  store ptr %value, ptr %data.to.at
+  %is.scalar = icmp eq ptr %thing.type, %wanted
+  br i1 %is.scalar, label %next, label %miss
 next:
   %i1 = add i64 %i, 1
   %end = icmp eq i64 %i1, %params
-  br i1 %end, label %fits, label %param
+  br i1 %end, label %last, label %param
+last:
+{head("writes")}
+  %reads = icmp eq i64 %writes, 0
+  br i1 %reads, label %fits, label %check
+check:
+  %apart = call i1 @pb_apart(ptr %t, ptr %ins)
+  br i1 %apart, label %fits, label %miss
 fits:
   ret i1 true
 miss:
@@ -62,12 +77,18 @@ def _array(at: Layout) -> str:
     return f"""
 define internal ptr @pb_array(ptr %self, ptr %args, ptr %t, ptr %rec) alwaysinline {{
 {"".join(load(name, "rec", 8 * k, "i64") for k, name in enumerate(("kind", "index", "slot")))}
-  switch i64 %kind, label %variable [ i64 0, label %argument  i64 1, label %constant ]
+  switch i64 %kind, label %variable [ i64 0, label %argument  i64 1, label %constant  i64 4, label %argument
+                                      i64 5, label %ndarray ]
 argument:
-{item_of("self", "tensor", at, TENSOR)}
+  %is.array = icmp eq i64 %kind, 4
+  %item = select i1 %is.array, i64 {at.tuple_items + 8 * ARRAY}, i64 {at.tuple_items + 8 * TENSOR}
+{load("class", "self", "%item")}
 {load("arg", "args", "%index")}{load("arg.type", "arg", at.type)}
-  %is.tensor = icmp eq ptr %arg.type, %tensor
-  br i1 %is.tensor, label %boxed, label %miss
+  %is.class = icmp eq ptr %arg.type, %class
+  br i1 %is.class, label %boxed, label %miss
+ndarray:
+{load("given", "args", "%index")}
+  br label %test
 variable:
 {load("var", "self", "%index")}
   br label %boxed
@@ -76,7 +97,10 @@ constant:
   ret ptr %const
 boxed:
   %box = phi ptr [%arg, %argument], [%var, %variable]
-{load("array", "box", "%slot")}
+{load("held", "box", "%slot")}
+  br label %test
+test:
+  %array = phi ptr [%held, %boxed], [%given, %ndarray]
   %ok = call i1 @pb_fits(ptr %self, ptr %t, ptr %array, ptr %rec)
   br i1 %ok, label %fits, label %miss
 fits:
@@ -137,7 +161,9 @@ miss:
 
 
 def _fits(at: Layout) -> str:
-    """Whether %array is an ndarray of the record's dtype and shape, C-contiguous and aligned."""
+    """Whether %array is an ndarray of the record's dtype, shape and flags: C-contiguous, aligned, perhaps writeable.
+
+    NumPy compares dtypes that are not the same object: those of unpickled arrays are not the usual ones."""
     return f"""
 define internal i1 @pb_fits(ptr %self, ptr %t, ptr %array, ptr %rec) alwaysinline {{
   %set = icmp ne ptr %array, null
@@ -150,14 +176,21 @@ described:
 {load("descr", "rec", 24, "i64")}{load("ndim", "rec", 32, "i64")}{load("dims", "rec", 40, "i64")}
 {load("found", "array", at.array_descr)}{load("wanted", "self", "%descr")}
 {load("flags", "array", at.array_flags, "i32")}{load("rank", "array", at.array_ndim, "i32")}
-  %same = icmp eq ptr %found, %wanted
-  %kept = and i32 %flags, {CONTIGUOUS_ALIGNED}
-  %plain = icmp eq i32 %kept, {CONTIGUOUS_ALIGNED}
+{load("needed.64", "rec", 48, "i64")}
+  %needed = trunc i64 %needed.64 to i32
+  %kept = and i32 %flags, %needed
+  %plain = icmp eq i32 %kept, %needed
   %rank.64 = zext i32 %rank to i64
   %ranked = icmp eq i64 %rank.64, %ndim
-  %a = and i1 %same, %plain
-  %b = and i1 %a, %ranked
-  br i1 %b, label %shaped, label %miss
+  %b = and i1 %plain, %ranked
+  br i1 %b, label %flagged, label %miss
+flagged:
+  %same = icmp eq ptr %found, %wanted
+  br i1 %same, label %shaped, label %compare
+compare:
+  %equal = call i8 @np_EquivTypes(ptr %found, ptr %wanted)
+  %different = icmp eq i8 %equal, 0
+  br i1 %different, label %miss, label %shaped
 shaped:
 {load("shape", "array", at.array_dims)}
   %want = getelementptr i8, ptr %t, i64 %dims
@@ -189,6 +222,67 @@ right:
 fits:
   ret i1 true
 miss:
+  ret i1 false
+}}
+"""
+
+
+def _apart() -> str:
+    """Whether no param shares memory with one that is written to: the kernel takes each for a value of its own."""
+    return f"""
+define internal i1 @pb_apart(ptr %t, ptr %ins) {{
+{head("results")}
+  br label %test
+test:
+  %i = phi i64 [0, %0], [%i1, %next]
+  %end = icmp eq i64 %i, %results
+  br i1 %end, label %fits, label %each
+each:
+{record("results", RESULT_WORDS, ("kind", "param", "", "", "", "", "", "nbytes"))}
+  %written = icmp eq i64 %kind, 2
+  br i1 %written, label %look, label %next
+look:
+  %meets = call i1 @pb_overlap(ptr %t, ptr %ins, i64 %param, i64 %nbytes)
+  br i1 %meets, label %miss, label %next
+next:
+  %i1 = add i64 %i, 1
+  br label %test
+fits:
+  ret i1 true
+miss:
+  ret i1 false
+}}
+"""
+
+
+def _overlap() -> str:
+    """Whether %nbytes bytes from the data of param %one meet those of another param."""
+    return f"""
+define internal i1 @pb_overlap(ptr %t, ptr %ins, i64 %one, i64 %nbytes) {{
+{head("params")}
+{element("low", "ins", "%one")}
+  %low = load i64, ptr %low.at
+  %high = add i64 %low, %nbytes
+  br label %each
+each:
+  %i = phi i64 [0, %0], [%i1, %next]
+{record("params", PARAM_WORDS, ("", "", "", "", "", "", "", "size"))}
+{element("data", "ins")}
+  %data = load i64, ptr %data.at
+  %stop = add i64 %data, %size
+  %other = icmp ne i64 %i, %one
+  %before = icmp ult i64 %data, %high
+  %behind = icmp ult i64 %low, %stop
+  %both = and i1 %before, %behind
+  %meets = and i1 %both, %other
+  br i1 %meets, label %yes, label %next
+next:
+  %i1 = add i64 %i, 1
+  %end = icmp eq i64 %i1, %params
+  br i1 %end, label %no, label %each
+yes:
+  ret i1 true
+no:
   ret i1 false
 }}
 """

@@ -1,8 +1,8 @@
 """The native call entry as LLVM text: one piece of machine code that serves every compiled function.
 
 `@pb_entry` has CPython's METH_FASTCALL|METH_KEYWORDS signature. Its `self` is the context tuple that `entry` builds:
-item 0 is the table of `entry_spec.encode` (a bytes object), item 1 the fallback, then Tensor type, error handler and
-packer, then whatever the table refers to. A call checks every argument against the table, collects data pointers,
+item 0 is the table of `entry_spec.encode` (a bytes object), item 1 the fallback, then Tensor type, error handler,
+packer and array type, then whatever the table refers to. A call checks every argument against the table, collects data pointers,
 makes the output arrays, runs the kernel, stores new values of Variables, and boxes the results. Any surprise before
 the kernel runs gives the call, unchanged, to the fallback. `@pb_thunk` is the vectorcall function of `NativeCallable`.
 
@@ -54,6 +54,8 @@ declare ptr @PyTuple_New(i64)
 declare ptr @PySequence_List(ptr)
 declare ptr @PyMem_RawMalloc(i64)
 declare void @PyMem_RawFree(ptr)
+declare i8 @np_EquivTypes(ptr, ptr)
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare ptr @np_NewFromDescr(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
 """
 
@@ -140,7 +142,7 @@ call:
   %good = icmp eq i32 %status, 0
   br i1 %good, label %finish, label %failed
 finish:
-  call void @pb_commit(ptr %self, ptr %t, ptr %objs)
+  call void @pb_commit(ptr %self, ptr %t, ptr %ins, ptr %objs)
   %r = call ptr @pb_build(ptr %self, ptr %args, ptr %t, ptr %objs, ptr %boxes)
   call void @pb_drop(ptr %objs, i64 %results)
   ret ptr %r

@@ -7,17 +7,18 @@ the new; null when a donor's memory is used or a Tensor has taken it. Whatever i
 from __future__ import annotations
 
 from .entry_spec import RESULT_WORDS, RETURN_WORDS
-from .entry_text import PACK, TENSOR, element, head, item_of, load, record
+from .entry_text import ARRAY, PACK, TENSOR, element, head, item_of, load, record
 from .layout import OWNED_WRITEABLE, Layout
 
 
 def results_text(at: Layout) -> str:
     """`@pb_prepare`, `@pb_commit`, `@pb_build` and what they call."""
-    return _prepare() + _new(at) + _commit() + _build(at) + _tuple(at) + _item() + _box(at)
+    return _prepare() + _new(at) + _commit(at) + _build(at) + _tuple(at) + _item(at) + _box()
 
 
 def _prepare() -> str:
-    """Give each result memory: the donor's array if nobody else holds it, else a new array (noted in %objs)."""
+    """Give each result memory: that of the argument it is written to, the donor's array if nobody else holds it, else
+    a new array (noted in %objs)."""
     return f"""
 define internal i1 @pb_prepare(ptr %self, ptr %t, ptr %arrays, ptr %ins, ptr %outs, ptr %objs,
                              ptr %boxes) alwaysinline {{
@@ -26,13 +27,16 @@ define internal i1 @pb_prepare(ptr %self, ptr %t, ptr %arrays, ptr %ins, ptr %ou
   br i1 %none, label %ready, label %result
 result:
   %i = phi i64 [0, %0], [%i1, %next]
-{record("results", RESULT_WORDS, ("", "", "", "", "", "", "donor"))}
+{record("results", RESULT_WORDS, ("kind", "", "", "", "", "", "donor"))}
 {element("obj", "objs")}{element("box", "boxes")}{element("out", "outs")}
   store ptr null, ptr %obj.at
   store ptr null, ptr %box.at
   %alone = icmp slt i64 %donor, 0
   br i1 %alone, label %fresh, label %given
 given:
+  %argument = icmp eq i64 %kind, 2
+  br i1 %argument, label %reuse, label %variable
+variable:
 {element("old", "arrays", "%donor")}
   %old = load ptr, ptr %old.at
   %take = call i1 @pb_sole(ptr %old)
@@ -92,24 +96,34 @@ failed:
 """
 
 
-def _commit() -> str:
-    """Put new arrays into their Variables; the old ones go last, as that may run other code."""
+def _commit(at: Layout) -> str:
+    """Put new arrays into their Variables; the old ones go last, as that may run other code. What was not written in
+    place into an argument is copied there."""
     return f"""
-define internal void @pb_commit(ptr %self, ptr %t, ptr %objs) alwaysinline {{
+define internal void @pb_commit(ptr %self, ptr %t, ptr %ins, ptr %objs) alwaysinline {{
 {head("results")}
   %none = icmp eq i64 %results, 0
   br i1 %none, label %done, label %result
 result:
   %i = phi i64 [0, %0], [%i1, %next]
-{record("results", RESULT_WORDS, ("kind", "var", "slot"))}
+{record("results", RESULT_WORDS, ("kind", "target", "slot", "", "", "", "", "nbytes"))}
 {element("obj", "objs")}
   %new = load ptr, ptr %obj.at
   %stays = icmp eq ptr %new, null
   %output = icmp eq i64 %kind, 0
   %skip = or i1 %stays, %output
-  br i1 %skip, label %next, label %swap
+  br i1 %skip, label %next, label %given
+given:
+  %argument = icmp eq i64 %kind, 2
+  br i1 %argument, label %copy, label %swap
+copy:
+{element("to", "ins", "%target")}
+  %to = load ptr, ptr %to.at
+{load("from", "new", at.array_data)}
+  call void @llvm.memcpy.p0.p0.i64(ptr %to, ptr %from, i64 %nbytes, i1 false)
+  br label %next
 swap:
-{load("variable", "self", "%var")}{load("old", "variable", "%slot")}
+{load("variable", "self", "%target")}{load("old", "variable", "%slot")}
   store ptr %new, ptr %old.at
   store ptr %old, ptr %obj.at
   br label %next
@@ -192,12 +206,13 @@ failed:
 """
 
 
-def _item() -> str:
-    """Return number %i with a reference of its own; an output's array moves into its Tensor at the first use."""
+def _item(at: Layout) -> str:
+    """Return number %i with a reference of its own; an output's array moves into its Tensor (or array of ours) at the
+    first use."""
     return f"""
 define internal ptr @pb_item(ptr %self, ptr %args, ptr %t, ptr %objs, ptr %boxes, i64 %i) {{
 {record("returns", RETURN_WORDS, ("kind", "index"))}
-  switch i64 %kind, label %object [ i64 0, label %output  i64 1, label %argument ]
+  switch i64 %kind, label %object [ i64 0, label %output  i64 1, label %argument  i64 3, label %output ]
 output:
 {element("box", "boxes", "%index")}{element("obj", "objs", "%index")}
   %old = load ptr, ptr %box.at
@@ -205,7 +220,10 @@ output:
   br i1 %boxed, label %share, label %wrap
 wrap:
   %array = load ptr, ptr %obj.at
-  %new = call ptr @pb_box(ptr %self, ptr %t, ptr %array)
+  %is.array = icmp eq i64 %kind, 3
+  %item = select i1 %is.array, i64 {at.tuple_items + 8 * ARRAY}, i64 {at.tuple_items + 8 * TENSOR}
+{load("class", "self", "%item")}
+  %new = call ptr @pb_box(ptr %t, ptr %class, ptr %array)
   %made = icmp ne ptr %new, null
   br i1 %made, label %keep, label %failed
 keep:
@@ -228,12 +246,11 @@ failed:
 """
 
 
-def _box(at: Layout) -> str:
-    """A new Tensor that takes over the reference to %array, its other slots None; or null."""
+def _box() -> str:
+    """A new object of type %class, a Tensor or laid out like one, that takes over the reference to %array, its other slots None; or null."""
     return f"""
-define internal ptr @pb_box(ptr %self, ptr %t, ptr %array) alwaysinline {{
-{item_of("self", "tensor", at, TENSOR)}
-  %new = call ptr @PyType_GenericAlloc(ptr %tensor, i64 0)
+define internal ptr @pb_box(ptr %t, ptr %class, ptr %array) alwaysinline {{
+  %new = call ptr @PyType_GenericAlloc(ptr %class, i64 0)
   %made = icmp ne ptr %new, null
   br i1 %made, label %fill, label %failed
 fill:

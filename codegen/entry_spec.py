@@ -9,31 +9,37 @@ code (`entry_native`) serves every function, so that an entry costs no compile t
 from __future__ import annotations
 
 import itertools
+import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from .layout import CONTIGUOUS_ALIGNED, SCALARS, WRITEABLE
+
 STRUCTURES = ("single", "tuple", "list", "none", "packed")
-PARAM_KINDS = ("arg", "const", "var", "float")
-RESULT_KINDS = ("out", "var")
-RETURN_KINDS = ("out", "arg", "object")
+PARAM_KINDS = ("arg", "const", "var", "float", "array", "ndarray", "scalar")
+RESULT_KINDS = ("out", "var", "ndarray")
+RETURN_KINDS = ("out", "arg", "object", "array")
+POSITIONAL = ("arg", "float", "array", "ndarray", "scalar")  # params that are arguments of the call
 
 # words in the table's head and in its records; entry_native reads them by these positions
 HEAD = ("main", "nargs", "params", "results", "frame", "total", "returns", "structure", "drop_gil", "slot",
-        "none_slots", "same", "at_params", "at_results", "at_returns", "at_none_slots", "at_same")
-PARAM_WORDS, RESULT_WORDS, RETURN_WORDS, SAME_WORDS = 6, 7, 2, 2
+        "none_slots", "same", "writes", "at_params", "at_results", "at_returns", "at_none_slots", "at_same")
+PARAM_WORDS, RESULT_WORDS, RETURN_WORDS, SAME_WORDS = 8, 8, 2, 2
 
 
 @dataclass(frozen=True, slots=True)
 class ParamSpec:
     """One input pointer of the kernel.
 
-    kind "arg": positional argument `index`, exactly a Tensor; "const": ndarray `index` of the entry's constants;
-    "var": the present value of Variable `index`; "float": positional argument `index`, exactly a Python float,
-    passed as a scalar of `dtype` float32 or float64.
+    Of positional argument `index` - kind "arg": exactly a Tensor; "array": exactly of the entry's array type, which is
+    laid out like Tensor; "ndarray": exactly a numpy.ndarray, whose memory the kernel reads (and writes, where a result
+    of kind "ndarray" says so); "scalar": exactly a NumPy scalar of `dtype`; "float": exactly a Python float, passed as
+    a scalar of `dtype` float32 or float64. Others - "const": ndarray `index` of the entry's constants; "var": the
+    present value of Variable `index`.
     """
 
     kind: str
@@ -41,14 +47,21 @@ class ParamSpec:
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its elements."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
 
 @dataclass(frozen=True, slots=True)
 class ResultSpec:
     """One output pointer of the kernel.
 
     kind "out": a fresh array, number `index` among the outputs that can be returned; "var": the new value of Variable
-    `index`. `donor` names the param whose array may be overwritten with the result (a "var" param of that Variable):
-    that happens when nobody else holds the array; the kernel must be right when the two pointers are equal.
+    `index`; "ndarray": what the call writes to its param `index`, an ndarray. `donor` names the param whose array may
+    be overwritten with the result (a "var" param of that Variable: that happens when nobody else holds the array; or
+    that "ndarray" param); the kernel must be right when the two pointers are equal. Without, the elements are copied
+    when the kernel has succeeded.
     """
 
     kind: str
@@ -60,8 +73,9 @@ class ResultSpec:
 
 @dataclass(frozen=True, slots=True)
 class ReturnSpec:
-    """One returned value: "out" output `index` as a new Tensor (the same one each time it appears), "arg" positional
-    argument `index` as it came, "object" number `index` of the entry's objects."""
+    """One returned value: "out" output `index` as a new Tensor (the same one each time it appears), "array" the same of
+    the entry's array type, "arg" positional argument `index` as it came, "object" number `index` of the entry's
+    objects."""
 
     kind: str
     index: int
@@ -118,22 +132,26 @@ def _validate(spec: EntrySpec) -> None:
     _check(spec.scratch >= 0, f"scratch is {spec.scratch} bytes")
     for param in spec.params:
         _check(param.kind in PARAM_KINDS, f"param kind {param.kind!r} is none of {PARAM_KINDS}")
-        if param.kind in ("arg", "float"):
+        if param.kind in POSITIONAL:
             _check(0 <= param.index < spec.nargs, f"argument {param.index} of {spec.nargs}")
         if param.kind == "float":
             _check(param.shape == () and param.dtype.char in "fd", f"a float passed as {param.dtype} {param.shape}")
+        if param.kind == "scalar":
+            _check(param.shape == () and param.dtype.char in SCALARS, f"a scalar of {param.dtype} {param.shape}")
     for result in spec.results:
         _check(result.kind in RESULT_KINDS, f"result kind {result.kind!r} is none of {RESULT_KINDS}")
         _validate_donor(spec, result)
     outs = [r.index for r in spec.results if r.kind == "out"]
     _check(len(set(outs)) == len(outs), "two results are the same output")
+    kept = [r.index for r in spec.results if r.kind == "ndarray"]
+    _check(len(set(kept)) == len(kept), "two results are written to the same param")
     donors = [r.donor for r in spec.results if r.donor is not None]
     _check(len(set(donors)) == len(donors), "two results have the same donor")
     for argument, _thing in spec.same:
         _check(0 <= argument < spec.nargs, f"argument {argument} of {spec.nargs}")
     for returned in spec.returns:
         _check(returned.kind in RETURN_KINDS, f"return kind {returned.kind!r} is none of {RETURN_KINDS}")
-        if returned.kind == "out":
+        if returned.kind in ("out", "array"):
             _check(returned.index in outs, f"returns output {returned.index}, which no result gives")
         if returned.kind == "arg":
             _check(0 <= returned.index < spec.nargs, f"returns argument {returned.index} of {spec.nargs}")
@@ -142,6 +160,12 @@ def _validate(spec: EntrySpec) -> None:
 
 
 def _validate_donor(spec: EntrySpec, result: ResultSpec) -> None:
+    if result.kind == "ndarray":
+        _check(0 <= result.index < len(spec.params), f"writes to param {result.index} of {len(spec.params)}")
+        target = spec.params[result.index]
+        same = (target.kind, target.shape, target.dtype) == ("ndarray", result.shape, result.dtype)
+        _check(same and result.donor in (None, result.index), f"{target} cannot hold {result}")
+        return
     if result.donor is None:
         return
     _check(result.kind == "var" and 0 <= result.donor < len(spec.params), f"donor {result.donor} of a {result.kind}")
@@ -154,7 +178,8 @@ def _validate_donor(spec: EntrySpec, result: ResultSpec) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Byte offsets into the context tuple (`consts`, `variables`, `objects`, `dtypes` by number) and of slots."""
+    """Byte offsets into the context tuple (`consts`, `variables`, `objects`, `dtypes` by number; the types of NumPy
+    scalars by dtype) and of slots."""
 
     consts: Sequence[int]
     variables: Sequence[int]
@@ -163,6 +188,7 @@ class Places:
     dtypes: dict[np.dtype[Any], int]
     slot: int
     none_slots: Sequence[int]
+    scalars: dict[np.dtype[Any], int] = field(default_factory=dict)
 
 
 def encode(spec: EntrySpec, main: int, at: Places, asks_python: bool = False) -> bytes:
@@ -176,12 +202,14 @@ def encode(spec: EntrySpec, main: int, at: Places, asks_python: bool = False) ->
     shapes = _Shapes(starts[-1])
     results = {r.index: k for k, r in enumerate(spec.results) if r.kind == "out"}
     body: list[int] = []
-    for param in spec.params:
-        body += _param_words(param, at, shapes)
+    written = {r.index for r in spec.results if r.kind == "ndarray"}
+    for i, param in enumerate(spec.params):
+        body += _param_words(param, at, shapes, i in written)
     for result in spec.results:
         body += _result_words(result, at, shapes)
     for value in spec.returns:
-        place = {"out": results.get(value.index, 0), "arg": 8 * value.index}.get(value.kind)
+        output = results.get(value.index, 0)
+        place = {"out": output, "array": output, "arg": 8 * value.index}.get(value.kind)
         body += [RETURN_KINDS.index(value.kind), at.objects[value.index] if place is None else place]
     body += at.none_slots
     for argument, thing in spec.same:
@@ -189,7 +217,7 @@ def encode(spec: EntrySpec, main: int, at: Places, asks_python: bool = False) ->
     gil = 1 if spec.drop_gil else 2 if asks_python else 0
     head = [main, spec.nargs, len(spec.params), len(spec.results), spec.frame, spec.frame + spec.scratch,
             len(spec.returns), STRUCTURES.index(spec.structure), gil, at.slot, len(at.none_slots),
-            len(spec.same), *(8 * start for start in starts[:-1])]
+            len(spec.same), len(written), *(8 * start for start in starts[:-1])]
     table = head + body + shapes.words
     return struct.pack(f"<{len(table)}q", *table)
 
@@ -208,20 +236,26 @@ class _Shapes:
         return [len(shape), at]
 
 
-def _param_words(param: ParamSpec, at: Places, shapes: _Shapes) -> list[int]:
+def _param_words(param: ParamSpec, at: Places, shapes: _Shapes, written: bool) -> list[int]:
     index, slot = 8 * param.index, at.slot
     if param.kind == "const":
         index = at.consts[param.index]
     elif param.kind == "var":
         index, slot = at.variables[param.index], at.variable_slots[param.index]
     dtype = param.dtype.itemsize if param.kind == "float" else at.dtypes[native_dtype(param.dtype)]
-    return [PARAM_KINDS.index(param.kind), index, slot, dtype, *shapes.add(param.shape)]
+    if param.kind == "scalar":
+        slot = at.scalars[native_dtype(param.dtype)]
+    flags = CONTIGUOUS_ALIGNED | (WRITEABLE if written else 0)
+    return [PARAM_KINDS.index(param.kind), index, slot, dtype, *shapes.add(param.shape), flags, param.nbytes]
 
 
 def _result_words(result: ResultSpec, at: Places, shapes: _Shapes) -> list[int]:
-    variable, slot = 0, 0
+    target, slot = 0, 0
     if result.kind == "var":
-        variable, slot = at.variables[result.index], at.variable_slots[result.index]
+        target, slot = at.variables[result.index], at.variable_slots[result.index]
+    elif result.kind == "ndarray":
+        target = result.index
     donor = -1 if result.donor is None else result.donor
-    return [RESULT_KINDS.index(result.kind), variable, slot, at.dtypes[native_dtype(result.dtype)],
-            *shapes.add(result.shape), donor]
+    nbytes = math.prod(result.shape) * result.dtype.itemsize
+    return [RESULT_KINDS.index(result.kind), target, slot, at.dtypes[native_dtype(result.dtype)],
+            *shapes.add(result.shape), donor, nbytes]

@@ -10,8 +10,8 @@ from .entry_spec import HEAD
 from .layout import Layout
 
 STACK_BYTES = 2048  # frames up to this size live on the stack: half a page, so no platform needs a stack probe
-FALLBACK, TENSOR, ON_ERROR, PACK = 1, 2, 3, 4  # items of the context tuple
-FIXED_ITEMS = 5
+FALLBACK, TENSOR, ON_ERROR, PACK, ARRAY = 1, 2, 3, 4, 5  # items of the context tuple
+FIXED_ITEMS = 6
 METH_FASTCALL_KEYWORDS = 0x82
 BYTES_DATA = bytes.__basicsize__ - 1  # a bytes object's characters; basicsize counts the closing NUL
 MISS = "inttoptr (i64 1 to ptr)"  # pb_run: the call does not fit; nothing has happened yet

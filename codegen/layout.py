@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 
 _POINTER = 8
-_NEW_FROM_DESCR, _ARRAY_TYPE = 94, 2  # NumPy's C API table; positions are part of its binary interface
+_NEW_FROM_DESCR, _ARRAY_TYPE, _EQUIVALENT = 94, 2, 182  # NumPy's C API table; positions are part of its binary interface
 CONTIGUOUS_ALIGNED = 0x0001 | 0x0100  # NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED
-OWNED_WRITEABLE = 0x0004 | 0x0400  # NPY_ARRAY_OWNDATA | NPY_ARRAY_WRITEABLE
+WRITEABLE = 0x0400  # NPY_ARRAY_WRITEABLE
+OWNED_WRITEABLE = 0x0004 | WRITEABLE  # with NPY_ARRAY_OWNDATA
 
 _FUNCTIONS = (
     "PyObject_Vectorcall", "PyObject_CallOneArg", "PyType_GenericAlloc", "Py_IncRef", "Py_DecRef",
@@ -34,6 +35,7 @@ _FUNCTIONS = (
     "PyCMethod_New",
 )
 _METH_O = 0x8
+SCALARS = "?bhilqBHILQefdFD"  # dtypes of NumPy's scalars whose value lies behind the object's header
 _OBJECTS = ("PyExc_SystemError", "PyCFunction_Type", "PyFloat_Type")
 
 
@@ -98,6 +100,7 @@ def _discover() -> Layout | str:
         found = _measure()
         _check_objects(found)
         _check_arrays(found)
+        _check_dtypes(found)
         _check_allocation(found)
     except _Mismatch as reason:
         return str(reason)
@@ -127,6 +130,7 @@ def _measure() -> Layout:
     table = _numpy_table()
     functions.append(("np_NewFromDescr", table[_NEW_FROM_DESCR] or 0))
     functions.append(("np_ArrayType", table[_ARRAY_TYPE] or 0))
+    functions.append(("np_EquivTypes", table[_EQUIVALENT] or 0))
     words = [header + _POINTER * i for i in range(7)]
     return Layout(header, header - _POINTER, 0, tuple.__basicsize__, words[0], words[1], words[0], words[1], words[2],
                   words[3], words[5], words[6], tuple(functions))
@@ -186,6 +190,18 @@ def _check_arrays(at: Layout) -> None:
         _require(_read(array, at.array_descr) == id(array.dtype), "an array's dtype is elsewhere")
         flags = _read(array, at.array_flags, ctypes.c_int32)
         _require(flags & 0x0501 == _flags(array), "an array's flags are elsewhere")
+
+
+def _check_dtypes(at: Layout) -> None:
+    """Compare dtypes as the entry does, through the C function, and read NumPy's scalars."""
+    equal = ctypes.PYFUNCTYPE(ctypes.c_ubyte, ctypes.py_object, ctypes.py_object)(dict(at.functions)["np_EquivTypes"])
+    f8 = np.dtype("float64")
+    for other, same in ((np.dtype("f8", metadata={"unit": "m"}), 1), (np.dtype(">f8"), 0), (np.dtype("i8"), 0)):
+        _require(equal(other, f8) == same, "NumPy's comparison of dtypes does not behave as expected")
+    for char in SCALARS:
+        value = np.array([5], char).view(np.uint8)
+        raw = ctypes.string_at(id(scalar := np.dtype(char).type(5)) + at.header, scalar.itemsize)
+        _require(raw == value.tobytes() if char != "?" else raw == b"\1", f"the value of a {char!r} is elsewhere")
 
 
 def _flags(array: np.ndarray[Any, Any]) -> int:

@@ -98,6 +98,7 @@ class _Cut:
         needed = self._needed()
         choice.choose(needed if stacks else _without_stacks(needed))
         residuals, recomputed = self._plan(needed, choice)
+        residuals = self._read(residuals, [*recomputed, *self.backward])
         residuals += self._binding(residuals, [*recomputed, *self.backward])
         extra = [v for v in residuals if v not in self.params and v not in self.results]
         given = [*self.results, *extra]
@@ -129,6 +130,12 @@ class _Cut:
                 todo += inputs(v.owner)
         order = [*self.params, *(r for op in self.ops for r in op.results)]
         return [v for v in order if v in taken], [op for op in self.ops if id(op) in again]
+
+    def _read(self, residuals: Sequence[Value], ops: Sequence[Op]) -> list[Value]:
+        """Those of the residuals that the backward part reads: what a loop gives beside its stacks it gives again."""
+        made = {r for op in ops for r in op.results}
+        read = {v for op in ops for v in inputs(op)} | set(self.cotangents)
+        return [v for v in residuals if v in read and v not in made]
 
     def _binding(self, residuals: list[Value], ops: list[Op]) -> list[Value]:
         """Parameters that the backward part needs only because their shapes bind sizes."""

@@ -26,6 +26,7 @@ from .dims import DimLike
 from .dtypes import int64
 from .errors import InvalidArgumentError
 from .graph import Block, Op, Value, clone_op
+from .ledger import Note, collecting, ledger
 from .reverse_control import running_or_zeros, sub_builder
 from .reverse_loop import Loop, counted, parts
 from .rewrite import inputs
@@ -58,7 +59,7 @@ def reverse_checkpointed(outer: Cotangents, op: Op, cts: Sequence[Expr | None]) 
         if "bytes" in attrs:  # with what inner loops store
             unmark(op)
         return False
-    _Checkpointed(outer, op, cts, needs, schedule).write(trips)
+    _Checkpointed(outer, op, cts, needs, schedule, size).write(trips)
     return True
 
 
@@ -97,7 +98,8 @@ def measure(outer: Cotangents, op: Op, cts: Sequence[Expr | None]) -> Needs | No
     varied = {v for v in inputs(op) if v in outer.varied}
     vary([copy], varied)
     loop = Loop(Cotangents(b, varied, home), copy, cts, 1)
-    loop.run()
+    with collecting(None):
+        loop.run()
     stacks = [t.end for t in loop.region.threads()]
     if not (loop.saved or stacks):
         return None
@@ -181,7 +183,8 @@ def _take(b: IRBuilder, array: Value, at: Value) -> Value:
 
 
 class _Checkpointed:
-    """Attributes: trips, segments, slots, length: i64 scalars; the last is the number of trips in a segment."""
+    """Attributes: trips, segments, slots, length: i64 scalars; the last is the number of trips in a segment. size: the
+    number of trips where it is known before the loop runs."""
 
     trips: Value
     segments: Value
@@ -189,13 +192,20 @@ class _Checkpointed:
     length: Value
 
     def __init__(
-        self, outer: Cotangents, op: Op, cts: Sequence[Expr | None], needs: Needs, schedule: Schedule
+        self,
+        outer: Cotangents,
+        op: Op,
+        cts: Sequence[Expr | None],
+        needs: Needs,
+        schedule: Schedule,
+        size: DimLike | None,
     ) -> None:
-        self.outer, self.op, self.schedule = outer, op, schedule
+        self.outer, self.op, self.schedule, self.size = outer, op, schedule, size
         self.every = carried(op)
         self.index = needs.pure.params[0].type
         self.active, self.captured = parts(outer, op, cts)
         self.state, self.pure = needs.state, needs.pure
+        self.in_program: list[Value] = []  # the arrays of states as the program leaves them
 
     def write(self, trips: Value | None) -> None:
         """Makes the program keep states where it can, and writes the reverse."""
@@ -206,8 +216,20 @@ class _Checkpointed:
         else:
             b = self.outer.b
             kept = self._prepare(b, count)
+            kept.top = self._late(b, kept.top)
             kept = kept.put(b, kept.top, kept.top, [self.every[i].start for i in self.state])
         self._reverse(kept)
+
+    def _late(self, b: IRBuilder, number: Value) -> Value:
+        """An i64 that is not to be had before the cotangents: so the backward part of a cut keeps the first state."""
+        ct: Any = next((ct for _, ct in self.active if ct is not None), None)
+        if ct is None or isinstance(ct.type, StackType):
+            return number
+        if ct.type.shape:
+            many = len(ct.type.shape)
+            ct = b.reshape(b.slice(ct, starts=(0,) * many, sizes=(1,) * many, strides=(1,) * many), shape=())
+        value: Value = b.after(number, b.cast(ct, dtype=int64)).value
+        return value
 
     def _prepare(self, b: IRBuilder, trips: Value) -> _Kept:
         """Computes the numbers and makes room for the states."""
@@ -246,6 +268,7 @@ class _Checkpointed:
         op.regions = [block]
         op.results += [Value(v.type, "", op) for v in (place, *room.arrays)]
         top = self.outer.b.sub(stages, 1).value
+        self.in_program = op.results[len(self.every) + 2 :]
         return _Kept(top, *_split(op.results[len(self.every) + 1 :]))
 
     # ------------------------------------------------------------ the reverse
@@ -287,10 +310,24 @@ class _Checkpointed:
         given: list[Expr | None] = [None] * len(begin)
         for i, ct in zip(numbers, cts, strict=False):
             given[i] = b.expr(ct)
-        Loop(inner, taped, given, self.schedule.segment).run()
+        loop = Loop(inner, taped, given, self.schedule.segment)
+        loop.run()
+        self._note(loop.note, kept)
         back = [running_or_zeros(inner, v) for v in (*(begin[i] for i in numbers), *self.captured)]
         below = b.sub(kept.top, 1).value
         return [*back, below, *kept.arrays, *self._stored(block, taped, starts)]
+
+    def _note(self, note: Note | None, kept: _Kept) -> None:
+        """Adds the states to what the open ledger has of the segments."""
+        book = ledger()
+        if note is None or book is None:
+            return
+        note.op, note.schedule, note.trips = self.op, self.schedule, self.size
+        states = [book.kept(self.every[i].param, self.op, ("further trips", None)) for i in self.state]
+        note.kept[:0] = states
+        for arrays in (kept.parts, self.in_program):
+            for k, v in zip(states, arrays, strict=bool(arrays)):
+                v.name = k.tag
 
     def _stored(self, block: Block, taped: Op, starts: list[Value]) -> list[Value]:
         """Carries the arrays of residuals through the loop over segments."""

@@ -20,6 +20,7 @@ from .activity import contribute, is_loop, vary
 from .builder import Expr, IRBuilder
 from .control import IF, has_effect, no_rule
 from .graph import Block, Op, Value, clone_op
+from .ledger import Note, ledger
 from .opdef import NoGradient, get
 from .residuals import Residuals
 from .reverse import ReverseBuilder
@@ -196,6 +197,15 @@ def new_stack(b: IRBuilder, element: TensorType) -> Value:
 def saved_name(v: Value) -> str:
     """The name of what keeps a value of that name."""
     return f"{v.name}_saved" if v.name and not v.name.endswith("_saved") else v.name
+
+
+def tags(region: RegionReverse, chosen: Residuals) -> tuple[Note | None, dict[Value, str]]:
+    """The names of what keeps the values that a region's reverse reads, and the note of it where one is asked for."""
+    book = ledger()
+    if book is None:
+        return None, {v: saved_name(v) for v in chosen.saved}
+    note = book.note(region.op, chosen.saved, region.body, region.block, chosen.again)
+    return note, {v: k.tag for v, k in zip(chosen.saved, note.kept, strict=True)}
 
 
 def add_result(op: Op, type: TensorType, given: Sequence[Value], name: str = "") -> Value:

@@ -28,7 +28,7 @@ from .reverse_control import (
     new_stack,
     rewire,
     running_or_zeros,
-    saved_name,
+    tags,
 )
 from .trips import insert_before
 
@@ -75,6 +75,7 @@ class _Branches:
         branch = self.branches[i]
         inner = branch.threads()
         chosen = branch.residuals(repeatable)
+        _, self.names = tags(branch, chosen)
         front = IRBuilder(Block(), self.op.loc)
         replaced: dict[Value, Value] = {}
         starts: dict[Value, Value] = {}
@@ -87,7 +88,7 @@ class _Branches:
                 nothing = zeros(b, v)
                 other = self.op.regions[1 - i]
                 other.ops[-1:-1] = b.block.ops
-                replaced[v] = add_result(self.op, v.type, _ordered(i, v, nothing), saved_name(v))
+                replaced[v] = add_result(self.op, v.type, _ordered(i, v, nothing), self.names[v])
         for t in inner:
             made.append(self._carry(i, t, starts, replaced))
         rewire(branch.body, starts)
@@ -98,7 +99,7 @@ class _Branches:
         """Pushes the value in its branch; the reverse of the branch pops it."""
         start = insert_before(self.outer.home, self.op, lambda b: new_stack(b, v.type))
         pushed = self.branches[i].behind(v).emit(get("push"), [start, v])[0]
-        end = add_result(self.op, start.type, _ordered(i, pushed, start), saved_name(v))
+        end = add_result(self.op, start.type, _ordered(i, pushed, start), self.names[v])
         below, replaced[v] = front.emit(get("pop"), [end])
         return self._yield_back(i, Thread(start, end, below))
 

@@ -17,6 +17,7 @@ from .control import FOR
 from .dims import DimLike
 from .dtypes import int64
 from .graph import Block, Op, Value
+from .ledger import Note
 from .opdef import get
 from .residuals import cheap
 from .reverse_control import (
@@ -30,7 +31,7 @@ from .reverse_control import (
     new_stack,
     rewire,
     running_or_zeros,
-    saved_name,
+    tags,
 )
 from .trips import insert_before, normalise, trip_size
 from .types import TensorType
@@ -64,7 +65,7 @@ class Loop:
 
     Attributes:
       size: what the leading dimension of stored values is, when it is an array; at least the number of trips.
-      saved: the values of the body that are stored.
+      saved: the values of the body that are stored. names: of what stores them. note: in the open ledger, if any.
     """
 
     def __init__(
@@ -77,6 +78,8 @@ class Loop:
         if size is None and op.kind is FOR and not outer.stacks:
             self.size = trip_size(self.trips)
         self.saved: list[Value] = []
+        self.note: Note | None = None
+        self.names: dict[Value, str] = {}
         self.block = Block()
         self.index = self.block.add_param(TensorType(self.trips.type.dtype))
         self.starts: list[Value] = []
@@ -130,6 +133,9 @@ class Loop:
         inner = region.threads()
         chosen = region.residuals(cheap)
         self.saved = chosen.saved
+        self.note, self.names = tags(region, chosen)
+        if self.note is not None and self.op.kind is FOR:
+            self.note.trips = trip_size(self.trips)
         front = IRBuilder(Block(), self.op.loc)
         replaced: dict[Value, Value] = {}
         made: list[Thread] = []
@@ -161,13 +167,13 @@ class Loop:
             value: Value = b.full(shape, 0, v.type.dtype).value
             return value
 
-        param = self._add_carried(insert_before(self.outer.home, self.op, empty), saved_name(v))
+        param = self._add_carried(insert_before(self.outer.home, self.op, empty), self.names[v])
         b = self.region.behind(v)
         row = b.reshape(b.expr(v), shape=(1, *v.type.shape))
         starts = (None, *(0,) * v.type.rank)
         k = self.region.body.params[0]
         stored = b.update(b.expr(param), row, b.expr(k), starts=starts, strides=(1,) * len(shape))
-        return add_result(self.op, param.type, [stored.value], saved_name(v))
+        return add_result(self.op, param.type, [stored.value], self.names[v])
 
     def _stored(self, v: Value, type: TensorType) -> Value | None:
         """The array after the loop into which an earlier derivative stores the value already, if one does."""
@@ -192,9 +198,9 @@ class Loop:
     def _push(self, v: Value, front: IRBuilder, replaced: dict[Value, Value]) -> Thread:
         """Pushes the value in each trip; the reverse pops it."""
         start = insert_before(self.outer.home, self.op, lambda b: new_stack(b, v.type))
-        param = self._add_carried(start, saved_name(v))
+        param = self._add_carried(start, self.names[v])
         pushed = self.region.behind(v).emit(get("push"), [param, v])[0]
-        end = add_result(self.op, start.type, [pushed], saved_name(v))
+        end = add_result(self.op, start.type, [pushed], self.names[v])
         below, replaced[v] = front.emit(get("pop"), [self._reverse_carries(end)])
         self.block.terminator.operands.append(below)
         return Thread(start, end, below)

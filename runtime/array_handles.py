@@ -12,6 +12,7 @@ import numpy as np
 
 from ..ir.opdef import get
 from ..ir.types import TensorType
+from .context import context
 from .convert import as_tensor, is_tensor
 from .dispatch import apply
 from .handles import rebind, set_item
@@ -39,7 +40,10 @@ class ArrayHandles:
         slot = find_slot(me, key)
         if not slot.shape:
             return me._as_array(take_slot(me._resolved(), slot))
-        return me._view_class(part_of(me, slot))
+        part = part_of(me, slot)
+        if context.recorders:
+            part.value()  # tapes know the view from here on, as the target of a gradient
+        return me._view_class(part)
 
     def __iadd__(self, other: Any) -> Any:
         return _changed(self, self + other)

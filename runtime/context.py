@@ -164,11 +164,12 @@ def push(recorder: Recorder) -> None:
 
 
 def pop(recorder: Recorder) -> None:
-    """The recorder sees no more. Does nothing when it was not listening."""
+    """The recorder, which was pushed, sees no more. An exception that left a branch or loop of a trace may have
+    left the list of another place behind: its count is given back all the same."""
+    slow_mode.leave()
     for i in range(len(context.recorders) - 1, -1, -1):
         if context.recorders[i] is recorder:
             del context.recorders[i]
-            slow_mode.leave()
             return
 
 

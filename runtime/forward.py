@@ -60,8 +60,9 @@ class ForwardAccumulator:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        pop(self)
-        self._recording = False
+        if self._recording:
+            pop(self)
+            self._recording = False
 
     def record(self, op: Any, attrs: Any, xs: Any, outs: Any) -> None:
         """Called by the dispatcher after each op."""

@@ -159,9 +159,10 @@ def _slice(t: Tensor, slot: Slot, k: slice, dim: DimLike) -> None:
         known = [b.known() if isinstance(b, Weak) else b for b in (k.start, k.stop)]
         if all(b is None or n is not None for b, n in zip((k.start, k.stop), known, strict=True)):
             k = slice(known[0], known[1], k.step)
-        elif k.step in (None, 1):
-            _window(slot, k, dim)
+        elif k.step in (None, 1) and _window(slot, k, dim):
             return
+        else:  # a length that the trips do not share
+            k = slice(*[b.as_index(dim)[0] if isinstance(b, Weak) else b for b in (k.start, k.stop, k.step)])
     start, stop, step = (_bound(b, axis) for b in (k.start, k.stop, k.step))
     step = 1 if step is None else step
     if isinstance(step, Tensor):
@@ -181,16 +182,21 @@ def _slice(t: Tensor, slot: Slot, k: slice, dim: DimLike) -> None:
     slot.show(axis, size)
 
 
-def _window(slot: Slot, k: slice, dim: DimLike) -> None:
-    """A slice between numbers that are not known, always of one length."""
+def _window(slot: Slot, k: slice, dim: DimLike) -> bool:
+    """A slice between numbers that are not known, always of one length; False when it is not known to be that."""
     number = k.start if isinstance(k.start, Weak) else k.stop
-    place, size = number.span(k.start, k.stop, dim)
+    found = number.span(k.start, k.stop, dim)
+    if found is None:
+        return False
+    place, size = found
+    axis = len(slot.starts)
     if is_tensor(place):
         slot.dynamic.append(place)
     elif isinstance(place, Weak):
         slot.dynamic.append(place.as_index(dim)[0])
     slot.add(place if isinstance(place, int) else None, size, 1)
-    slot.shape.append(size)
+    slot.show(axis, size)
+    return True
 
 
 def _runs(dim: DimLike) -> bool:
@@ -207,7 +213,7 @@ def _computed(t: Tensor, slot: Slot, bounds: tuple[Any, Any, Any]) -> None:
     first, size = context.trace.span(t, axis, start, stop, step)  # type: ignore[union-attr]
     slot.add(None, size, step)
     slot.dynamic.append(first)
-    slot.shape.append(size)
+    slot.show(axis, size)
 
 
 def _symbolic_span(start: Any, stop: Any, step: int, dim: DimLike) -> tuple[Any, DimLike]:

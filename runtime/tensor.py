@@ -112,12 +112,12 @@ class Tensor(Operators):
         self._data = new._data
 
     def _token(self) -> Any:
-        """An object that is another one after each write under a tape or in a trace."""
+        """An object that is another one after each write; who keeps it keeps the data from being written in place."""
         return self._data
 
     def _usable(self) -> bool:
-        """Whether what was read before may be used again: not where arrays are written in place, unseen by tapes."""
-        return bool(context.recorders)
+        """Whether what was read before may be used again: in a trace not behind the branch where it was read."""
+        return True
 
     def _as_array(self, t: Tensor) -> Any:
         """A fresh tensor of the same kind as an array."""

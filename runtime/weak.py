@@ -35,6 +35,6 @@ class Weak:
         """The Python number where it can be computed while tracing, else None."""
         raise NotImplementedError
 
-    def span(self, start: Any, stop: Any, size: Any) -> tuple[Any, int]:
-        """Start and length of the slice start:stop, of which this number is one bound."""
+    def span(self, start: Any, stop: Any, size: Any) -> tuple[Any, int] | None:
+        """Start and length of the slice start:stop, of which this number is one bound; None for lengths that vary."""
         raise NotImplementedError

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TextIO
 
 from .load import CommandError, below_here, first_line, load_function
 
-_STAGES = ("trace", "opt", "grad", "kernels", "llvm", "asm")
+_STAGES = ("trace", "opt", "grad", "residuals", "kernels", "llvm", "asm")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -104,6 +104,7 @@ class ConcreteFunction:
             passed = [t for i, t in enumerate(self.captured) if self._n_args + i not in constants]
             first = self._n_args + len(passed)
             donate = {self.n_outputs + k: first + i for k, i in enumerate(self.assigned)}
+            donate |= {self.n_returned + k: i for k, i in enumerate(self.written)}  # ndarrays are written in place
             op = CompiledOp(with_constants(self.ir, constants), donate, check_bounds=self.full.check_bounds)
             self._plain = Plain(op, passed, self.variables, self.assigned, self)
             self._flat = FlatCall(self._plain)

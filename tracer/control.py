@@ -18,6 +18,7 @@ import numpy as np
 from ..runtime.context import in_function
 from ..runtime.location import warn
 from ..runtime.numpy_create import CREATION
+from ..runtime.weak import Weak
 from .control_branch import If, returned
 from .control_builtins import BUILTINS
 from .control_comprehension import comprehension
@@ -30,10 +31,12 @@ from .control_state import NOT_RETURNED, UNDEFINED
 from .control_text import late, piece, text, traced_print
 from .harmless import check_call, check_change, check_rebound
 from .rewrite import convert, converted_function
+from .symbolic import SymbolicTensor
 from .trials import Unroll, trials
 
 locals = builtins.locals
 globals = builtins.globals
+slice = builtins.slice
 
 
 class UnsetVariable(ValueError, UnboundLocalError):
@@ -56,7 +59,7 @@ def call(f: Any) -> Any:
     if kind is _Function:
         return _of_numpy(f) if f.__module__ == "numpy" else converted_function(f)
     if kind is _Builtin or kind is type:
-        return (_BUILTINS.get(f) or CREATION.get(f, f)) if in_function() else f
+        return (_BUILTINS.get(f) or CREATION.get(f) or _of_ndarray(f)) if in_function() else f
     if kind is _NumpyFunction:
         return (_BUILTINS.get(f) if current_trace() is not None else None) or _of_numpy(f)
     return convert(f) if not isinstance(getattr(f, "__self__", None), _RANDOM) else _drawn(f)
@@ -65,6 +68,14 @@ def call(f: Any) -> Any:
 def _of_numpy(f: Any) -> Any:
     """A NumPy function that makes an array, inside of a function in the form that makes one of ours."""
     return CREATION.get(f, f) if in_function() else f
+
+
+def _of_ndarray(f: Any) -> Any:
+    """A method that makes a copy of an ndarray from outside: the copy is one of our arrays, and can be written to."""
+    owner = getattr(f, "__self__", None)
+    if type(owner) is np.ndarray and f.__name__ in ("copy", "astype"):
+        return getattr(CREATION[np.array](owner), f.__name__)
+    return f
 
 
 def _drawn(f: Any) -> Any:
@@ -110,6 +121,23 @@ def caught(to: int) -> None:
     if isinstance(e, Unroll):
         raise e
     unwind(to)
+
+
+def read(base: Any, key: Any) -> Any:
+    """`base[key]`; an ndarray from outside becomes a constant of the trace where the key is known only when it runs."""
+    if type(base) is np.ndarray and base.dtype != object and _symbolic(key):
+        trace = current_trace()
+        if trace is not None:
+            return trace.captured_array(base)[key]
+    return base[key]
+
+
+def _symbolic(key: Any) -> bool:
+    if isinstance(key, tuple):
+        return any(map(_symbolic, key))
+    if isinstance(key, builtins.slice):
+        return any(map(_symbolic, (key.start, key.stop, key.step)))
+    return isinstance(key, (SymbolicTensor, Weak))
 
 
 def iterable(f: Any) -> Any:
@@ -184,5 +212,6 @@ _BUILTINS: dict[Any, Callable[..., Any]] = BUILTINS | {print: traced_print}
 __all__ = [
     "NOT_RETURNED", "UNDEFINED", "For", "If", "While", "and_", "assert_", "call", "caught", "chain", "changes",
     "comprehension", "depth", "entry", "give", "globals", "here", "iterable", "join", "keep", "kept", "late", "locals",
-    "mutates", "not_", "or_", "other", "piece", "rebinds", "returned", "text", "then", "unwind",
+    "mutates", "not_", "or_", "other", "piece", "read", "rebinds", "returned", "slice",
+    "text", "then", "unwind",
 ]  # fmt: skip

@@ -26,8 +26,9 @@ from ..runtime.stacked import StackedList
 from ..runtime.tensor import Tensor
 from .control_region import current_trace
 from .control_test import is_tensor
-from .number import Number
+from .number import TENSORS, Number
 from .number_range import INT32, INT64, plain
+from .symbolic import SymbolicTensor
 
 
 class Counted:
@@ -48,7 +49,12 @@ class Counted:
 
     def __iter__(self) -> Iterator[Any]:
         if not isinstance(self.count, int):
-            raise TypeError(f"a loop over a tensor's size cannot be unrolled: the trip count is not known{at()}")
+            found = next((b._describe() for b in self.bounds() if isinstance(b, SymbolicTensor)), "a tensor's size")
+            raise TypeError(
+                f"a comprehension, or Python that is not rewritten, runs over a range of which {found} is a bound: how "
+                f"many items there are is not known while the function is traced; pass a Python int, or write a `for` "
+                f"statement{at()}"
+            )
         return iter([self.item(as_tensor(k, self.dtype)) for k in builtins.range(self.count)])
 
 
@@ -187,12 +193,12 @@ class PythonRange(Range):
         low, high = INT64 if index.dtype is int64 else INT32
         if isinstance(self.start, int) and isinstance(self.step, int):
             low, high = (max(low, self.start), high) if self.step > 0 else (low, min(high, self.start))
-        return Number(index, int, plain(low, high), frozenset())
+        return Number(index, int, plain(low, high), TENSORS)
 
 
 def counted_number(k: Tensor) -> Any:
     """The number of an item, from 0 on, as a Python int."""
-    return Number(k, int, plain(0, (INT64 if k.dtype is int64 else INT32)[1]), frozenset())
+    return Number(k, int, plain(0, (INT64 if k.dtype is int64 else INT32)[1]), TENSORS)
 
 
 def python_range(*args: Any) -> Any:

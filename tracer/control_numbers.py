@@ -18,7 +18,7 @@ from . import number_range
 from .control_carry import Carried, Key, LoopState, Slot
 from .control_region import Region
 from .control_state import converted, is_flag, same
-from .number import Number, Owners, joined, kind_of, owners_of, range_of, storage
+from .number import TENSORS, Number, Owners, joined, kind_of, owners_of, range_of, storage
 from .number_range import INT32, INT64, Range, exactly, plain
 from .trials import impossible
 
@@ -76,6 +76,7 @@ class NumberState(LoopState):
         """The state of a loop that a tensor controls."""
         state = cls(*args)
         state.relaxed = True
+        state.owners = state.outer = TENSORS
         return state
 
     def begin(self) -> None:

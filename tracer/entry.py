@@ -1,13 +1,14 @@
 """Puts compiled code in front of a function's Python path: calls with plain tensors then never reach it.
 
 An entry serves one combination of shapes; every call that does not fit goes to the entry before it, in the end to the
-Python path. Tensors count by dtype and shape, other arguments (numbers, strings, None) by identity.
+Python path. Tensors, ndarrays and NumPy scalars count by dtype and shape, other arguments (numbers, strings, None) by
+identity. An ndarray that the function writes to is written in place.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,9 @@ import numpy as np
 from ..codegen.callable import install
 from ..codegen.entry import make_callable
 from ..codegen.entry_spec import EntrySpec, ParamSpec, ResultSpec, ReturnSpec
-from ..codegen.layout import layout
+from ..codegen.layout import SCALARS, layout
 from ..codegen.slow_mode import slow_mode as native_counter
+from ..runtime.array import Array as OurArray
 from ..runtime.context import slow_mode
 from ..runtime.tensor import Tensor
 from ..runtime.variable import Variable
@@ -34,6 +36,15 @@ MAX_ENTRIES = 8  # in one chain
 DROP_GIL_NS = 20_000
 Array = np.ndarray[Any, Any]
 _CONSTANTS = (bool, int, float, str, bytes, type(None))
+_KINDS: dict[type, str] = {Tensor: "arg", OurArray: "array", np.ndarray: "ndarray"}
+NOTHING: Mapping[int, Any] = {}
+
+
+def kind_of(x: Any) -> str | None:
+    """How native calls take an argument by value; None for what they tell by identity, if at all."""
+    if isinstance(x, np.generic):
+        return "scalar" if x.dtype.char in SCALARS and type(x) is x.dtype.type else None
+    return _KINDS.get(type(x))
 
 
 class Plain:
@@ -42,8 +53,8 @@ class Plain:
     Attributes:
       op: the function on arrays. passed: captured tensors, parameters behind the call's tensors. variables: behind
         those. assigned: the numbers of the variables whose new values are the results behind the outputs.
-      n_outputs: how many outputs there are; those that are not returned are new values of arguments.
-      pack: puts the returned ones together. arrays: which of them are arrays.
+      n_outputs: how many outputs there are; those that are not returned are new values of the arguments `written`.
+      pack: puts the returned ones together. array_outputs: which of them are arrays.
     """
 
     def __init__(
@@ -55,7 +66,8 @@ class Plain:
         what: ConcreteFunction,
     ) -> None:
         self.op, self.passed, self.variables, self.assigned = op, list(passed), list(variables), list(assigned)
-        self.structure, self.pack, self.arrays_out = what.structure, what.pack, bool(what.arrays)
+        self.structure, self.pack, self.array_outputs = what.structure, what.pack, frozenset(what.arrays)
+        self.written = list(what.written)
         self.n_outputs, self.n_returned = what.n_outputs, what.n_returned
 
     def arrays(self, leaves: Sequence[Tensor]) -> list[Array]:
@@ -74,27 +86,30 @@ class Plain:
         return self.pack(self.outputs(*leaves))
 
     def entry(
-        self, args: Sequence[Any], leaves: Sequence[Tensor], fallback: Callable[..., Any], skipped: int = 0
+        self, args: Sequence[Any], leaves: Sequence[Tensor], fallback: Callable[..., Any], skipped: int = 0,
+        sources: Mapping[int, Any] = NOTHING,
     ) -> Any:
-        """A native callable for arguments like these (tensors, and constants told by identity), or None.
+        """A native callable for arguments like these (tensors, arrays, and constants told by identity), or None.
 
-        `skipped` arguments in front of them are taken and not looked at.
+        `skipped` arguments in front of them are taken and not looked at. `sources` are the ndarrays that leaves were
+        made of: only those can be written to.
         """
-        if self.n_outputs > self.n_returned:
-            return None  # writes to its arguments
+        kinds = [(i, k) for i, k in enumerate(map(kind_of, args), skipped) if k is not None]
+        if not all(kinds[i][1] == "scalar" or (kinds[i][1] == "ndarray" and i in sources) for i in self.written):
+            return None  # writes to a handle
         arrays = self.arrays(leaves)
         compiled = self.op.executable(arrays)
         if layout() is None or not isinstance(compiled, Compiled):
             return None
-        places = [i for i, x in enumerate(args, skipped) if type(x) is Tensor]
-        constants = [(i, x) for i, x in enumerate(args, skipped) if type(x) is not Tensor]
-        spec = self._spec(compiled.code, arrays, skipped + len(args), places, [i for i, _ in constants])
+        constants = [(i, x) for i, x in enumerate(args, skipped) if kind_of(x) is None]
+        spec = self._spec(compiled.code, arrays, skipped + len(args), kinds, [i for i, _ in constants])
         try:
             return make_callable(
                 compiled.code.library,
                 spec,
                 fallback=fallback,
                 tensor_type=Tensor,
+                array_type=OurArray,
                 on_error=raiser(compiled.code),
                 consts=[t._data for t in self.passed],
                 variables=self.variables,
@@ -105,35 +120,54 @@ class Plain:
             return None  # a dtype or layout that native calls do not serve
 
     def _spec(
-        self, code: Any, arrays: Sequence[Array], nargs: int, places: Sequence[int], same: Sequence[int]
+        self,
+        code: Any,
+        arrays: Sequence[Array],
+        nargs: int,
+        kinds: Sequence[tuple[int, str]],
+        same: Sequence[int],
     ) -> EntrySpec:
-        """What the machine code takes and gives. `places`, `same`: argument numbers of tensors and of constants."""
-        first, behind = len(places), len(places) + len(self.passed)
+        """What the machine code takes and gives.
+
+        Args:
+          kinds: number and kind of the arguments passed by value. same: numbers of those told by identity.
+        """
+        first, behind = len(kinds), len(kinds) + len(self.passed)
         params = []
         for i, a in enumerate(arrays):
-            kind = "arg" if i < first else "const" if i < behind else "var"
-            index = places[i] if i < first else i - first if i < behind else i - behind
-            params.append(ParamSpec(kind, index, a.dtype, a.shape))
-        results = []
-        for k, t in enumerate(code.fn.result_types):
-            if k < self.n_outputs:
-                results.append(ResultSpec("out", k, t.dtype.np, static_shape(t)))
-                continue
-            number = self.assigned[k - self.n_outputs]
-            old = params[behind + number]
-            fits = (old.dtype, old.shape) == (t.dtype.np, static_shape(t)) and code.donate.get(k) == behind + number
-            results.append(ResultSpec("var", number, t.dtype.np, static_shape(t), behind + number if fits else None))
+            number, kind = kinds[i] if i < first else (i - first, "const") if i < behind else (i - behind, "var")
+            params.append(ParamSpec(kind, number, a.dtype, a.shape))
+        results = [self._result(code, k, params, behind) for k in range(len(code.fn.result_types))]
+        returns = ["array" if k in self.array_outputs else "out" for k in range(self.n_returned)]
         return EntrySpec(
             nargs=nargs,
             params=tuple(params),
             results=tuple(results),
-            returns=tuple(ReturnSpec("out", k) for k in range(self.n_outputs)),
-            structure="packed" if self.arrays_out else _kind(self.structure),
+            returns=tuple(ReturnSpec(kind, k) for k, kind in enumerate(returns)),
+            structure=_kind(self.structure),
             same=tuple((i, k) for k, i in enumerate(same)),
             scratch=code.scratch_bytes,
-            # A Variable that is written in place must not be read half written by another thread.
-            drop_gil=code.work > DROP_GIL_NS and not any(r.kind == "var" for r in results),
+            # A Variable that is written in place must not be read half written by another thread, and an index must
+            # not change between its check and its use.
+            drop_gil=code.work > DROP_GIL_NS
+            and not any(r.kind == "var" for r in results)
+            and not any(p.kind in ("ndarray", "array") and p.dtype.kind in "iub" for p in params),
         )
+
+    def _result(self, code: Any, k: int, params: Sequence[ParamSpec], first_variable: int) -> ResultSpec:
+        """What becomes of result `k`: returned, a Variable's new value, or an argument's (in place where the code's
+        donors say that it may be)."""
+        t = code.fn.result_types[k]
+        kind, number, param = "out", k, -1
+        if k >= self.n_outputs:
+            kind, number = "var", self.assigned[k - self.n_outputs]
+            param = first_variable + number
+        elif k >= self.n_returned and params[self.written[k - self.n_returned]].kind == "ndarray":
+            kind = "ndarray"
+            number = param = self.written[k - self.n_returned]
+        fits = param >= 0 and (params[param].dtype, params[param].shape) == (t.dtype.np, static_shape(t))
+        donor = param if fits and code.donate.get(k) == param else None
+        return ResultSpec(kind, number, t.dtype.np, static_shape(t), donor)
 
 
 class FlatCall:
@@ -202,29 +236,41 @@ class EntryChain:
         self._last: Any = None
 
     def add(
-        self, function: Function, plain: Plain | None, args: Sequence[Any], leaves: Sequence[Tensor], skipped: int
+        self,
+        function: Function,
+        plain: Plain | None,
+        args: Sequence[Any],
+        leaves: Sequence[Tensor],
+        sources: Mapping[int, Any],
     ) -> None:
         """Makes later calls with positional arguments like these native, where that is possible."""
-        if plain is None or len(self._seen) >= MAX_ENTRIES or not _simple(function, args, leaves):
+        if plain is None or len(self._seen) >= MAX_ENTRIES or not _simple(function, args, leaves, sources):
             return
-        constants = [(i, id(x)) for i, x in enumerate(args) if type(x) is not Tensor]
-        key = (id(plain), len(args), *constants, *[(x._data.dtype.num, x._data.shape) for x in leaves])
+        told = [kind_of(x) or id(x) for x in args]
+        key = (id(plain), *told, *[(x._data.dtype.num, x._data.shape) for x in leaves])
         if key in self._seen:
             return
         self._seen.add(key)
-        entry = plain.entry(args, leaves, self._last or Fallback(function), skipped)
+        entry = plain.entry(args, leaves, self._last or Fallback(function), function._skipped, sources)
         if entry is not None:
             self._last = entry
             install(function, entry)
 
 
-def _simple(function: Function, args: Sequence[Any], leaves: Sequence[Tensor]) -> bool:
-    """Whether every argument is a Tensor, or a constant that is told by identity; defaults left out are constants."""
-    for x in args:
-        if type(x) is not Tensor and type(x) not in _CONSTANTS:
-            return False
+def _simple(function: Function, args: Sequence[Any], leaves: Sequence[Tensor], sources: Mapping[int, Any]) -> bool:
+    """Whether every argument is a leaf itself, or a constant that is told by identity; defaults left out are
+    constants."""
+    passed = [x for x in args if kind_of(x) is not None]
+    if not all(type(x) in _CONSTANTS for x in args if kind_of(x) is None) or len(passed) != len(leaves):
+        return False
     left_out = function._signature.defaults_after(len(args))
     if left_out is None or not all(isinstance(d, _CONSTANTS) for d in left_out):
         return False
-    tensors = [x for x in args if type(x) is Tensor]
-    return len(tensors) == len(leaves) and all(a is b for a, b in zip(tensors, leaves, strict=True))
+    return all(_is_given(x, leaf, sources.get(i, x)) for i, (x, leaf) in enumerate(zip(passed, leaves, strict=True)))
+
+
+def _is_given(x: Any, leaf: Tensor, source: Any) -> bool:
+    """Whether a leaf is the argument `x`, or has the very elements of an ndarray or NumPy scalar."""
+    if isinstance(x, (np.ndarray, np.generic)):
+        return source is x and (x.dtype, x.shape) == (leaf._data.dtype, leaf._data.shape)
+    return x is leaf

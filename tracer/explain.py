@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..ir.dtypes import as_dtype
 from ..ir.graph import Loc
+from ..ir.types import TensorType
 from .arguments import is_leaf, type_of_leaf
 from .spec import TensorSpec
 from .structure import describe
@@ -84,9 +86,8 @@ def summarise(value: Any, name: str, into: dict[str, str]) -> None:
         into[name] = f"{value.dtype.short}[{dims}]"
         return
     if is_leaf(value):
-        into[name] = (
-            str(type_of_leaf(value)) if isinstance(value, SymbolicTensor) or hasattr(value, "_data") else "array"
-        )
+        known = isinstance(value, SymbolicTensor) or hasattr(value, "_data")
+        into[name] = str(type_of_leaf(value) if known else TensorType(as_dtype(value.dtype), value.shape))
         return
     structure, items = (None, []) if value is None else describe(value)
     if structure is None or not items:

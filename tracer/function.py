@@ -109,7 +109,7 @@ class Function(NativeCallable):
             concrete = self._find(key, values, leaves, found.objects)
         result = concrete.call_flat(leaves, found.sources)
         if context.trace is None and not kwargs and not context.recorders:
-            self._chain.add(self, concrete.plain, args, leaves, self._skipped)
+            self._chain.add(self, concrete.plain, args, leaves, found.sources)
         return result
 
     def _find(self, key: Key, values: tuple[Any, ...], leaves: Sequence[Any], objects: list[Any]) -> ConcreteFunction:
@@ -295,8 +295,8 @@ class Function(NativeCallable):
 
         Args:
           args, kwargs: tensors, `TensorSpec`s, Python values, or one string such as 'f32[100], f32[n, 3]'.
-          stage: "trace", "opt", "grad", "kernels", "llvm" or "asm". grad: name or number of the argument, or a list of
-            them, to differentiate by. color: with terminal colours.
+          stage: "trace", "opt", "grad", "residuals" (what the gradient keeps), "kernels", "llvm" or "asm".
+          grad: name or number of the argument, or a list of them, to differentiate by. color: with terminal colours.
 
         Raises:
           ValueError: for an unknown stage or argument, or sizes that a stage needs as numbers.

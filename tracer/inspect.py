@@ -2,6 +2,7 @@
 
 trace    what the tracer recorded              opt   after the passes that the code generator asks for
 grad     the function's gradient, simplified   kernels, llvm, asm   what the code generator makes of it
+residuals   a table of what the gradient keeps of the function, and why
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ from .argspec import parse_arguments
 from .arguments import key_of
 from .concrete import ConcreteFunction
 from .execute import Interpreted, executable, optimised, static
+from .residuals import table
 
 if TYPE_CHECKING:
     from .function import Function as CompiledFunction
 
-STAGES = ("trace", "opt", "grad", "kernels", "llvm", "asm")
+STAGES = ("trace", "opt", "grad", "residuals", "kernels", "llvm", "asm")
 
 _LLVM = re.compile(
     r"""(?P<comment>;[^\n]*)|(?P<string>"[^"\n]*")|(?P<func>@[\w.$]+)|(?P<value>%[\w.]+)
@@ -85,6 +87,9 @@ def inspect_concrete(
 ) -> str:
     """One trace at a stage; what comes after the trace for these sizes of its symbols."""
     fn = concrete.plain.op.fn
+    if stage == "residuals":
+        fn = static(fn, tuple((sizes or {}).items()))
+        return table(fn, wrt_numbers(fn, concrete, grad), differentiable(fn, concrete.n_outputs))
     if grad is not None or stage == "grad":
         fn = gradient(fn, wrt_numbers(fn, concrete, grad), concrete.n_outputs)
     if stage == "grad":
@@ -149,16 +154,21 @@ def wrt_numbers(fn: Function, concrete: ConcreteFunction, grad: Any) -> list[int
     return out
 
 
+def differentiable(fn: Function, n_outputs: int) -> list[int]:
+    """The numbers of the outputs that have a gradient. Raises ValueError when there are none."""
+    outputs = [i for i, t in enumerate(fn.result_types[:n_outputs]) if t.dtype.is_differentiable]
+    if not outputs:
+        raise ValueError(f"{fn.name} has no output of a float dtype to differentiate")
+    return outputs
+
+
 def gradient(fn: Function, wrt: Sequence[int], n_outputs: int) -> Function:
     """The function that computes the gradient of the sum of all outputs: what a tape's `gradient` gives.
 
     Raises:
       ValueError: when no output has a float dtype.
     """
-    outputs = [i for i, t in enumerate(fn.result_types[:n_outputs]) if t.dtype.is_differentiable]
-    if not outputs:
-        raise ValueError(f"{fn.name} has no output of a float dtype to differentiate")
-    back = reverse(fn, wrt, outputs)
+    back = reverse(fn, wrt, differentiable(fn, n_outputs))
     n = len(fn.params)
     body = Block()
     b = IRBuilder(body)

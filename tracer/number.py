@@ -27,6 +27,7 @@ from .number_range import DECIDED, INT32, INT64, RANGES, Range, exactly, plain, 
 from .trials import give_up
 
 Owners = frozenset[Any]
+TENSORS: Owners = frozenset(("tensors",))  # in place of trials: the owner of numbers of loops that a tensor controls
 
 
 class Number(Operators):
@@ -56,8 +57,8 @@ class Number(Operators):
     def _own_dtype(self) -> DType:
         if self.kind is not int:
             return bool_ if self.kind is bool else float32
-        if self.range.fits(INT32) or not can_unroll(self.owners):  # a loop that a tensor controls counts in int32
-            return int32
+        if self.range.fits(INT32) or self.owners & TENSORS:
+            return int32  # of a loop that a tensor controls no range is known: TensorFlow's dtype for Python's ints
         if self.range.low > INT32[1] or self.range.high < INT32[0]:
             return int64
         return self.needed("the number may need an int32 or an int64 tensor, by the trip")
@@ -78,7 +79,7 @@ class Number(Operators):
 
         return known(self)
 
-    def span(self, start: Any, stop: Any, size: Any) -> tuple[Any, int]:
+    def span(self, start: Any, stop: Any, size: Any) -> tuple[Any, int] | None:
         """As `Weak`: the length has to be the same on all trips and the slice has to lie inside, provably."""
         first, last = (range_of(x) for x in (0 if start is None else start, size if stop is None else stop))
         if first is not None and last is not None and first.low >= 0 and isinstance(size, int):
@@ -87,9 +88,7 @@ class Number(Operators):
             if not length and exact and last.high <= size and last.least >= first.least:
                 place = start.tensor if isinstance(start, Number) else start
                 return place, last.least - first.least
-        return self.needed(
-            "the number is a bound of a slice whose size or place is not known to be the same on all trips"
-        )
+        return None
 
     # ------------------------------------------------------------ where Python needs the value
     def needed(self, what: str) -> NoReturn:
@@ -230,11 +229,6 @@ def owners_of(*xs: Any) -> Owners:
     return found
 
 
-def can_unroll(owners: Owners) -> bool:
-    """Whether one of the loops makes a known number of trips, so that unrolling it gives the number's value."""
-    return any(loop.count is not None for loop in owners)
-
-
 def storage(kind: type, range: Range | None) -> DType:
     """The dtype in which the values of a number are computed."""
     if kind is not int:
@@ -281,7 +275,7 @@ def _binary(name: str, x: Any, y: Any) -> Any:
     if found is None or not found.fits(INT64):
         why = "may be too large for 64 bits" if found else "may divide by zero, or be too large for 64 bits"
         numbers = [n for n in (x, y) if isinstance(n, Number)]
-        if can_unroll(owners):
+        if not owners & TENSORS:
             numbers[0].needed(f"an int {why}")
         found = plain(*INT64)  # of a loop that a tensor controls: as NumPy's ints
     if found.low == found.high:

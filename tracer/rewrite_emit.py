@@ -33,6 +33,7 @@ from .rewrite_names import (
     made_here,
     peeks,
     rebound_outside,
+    spelled_out,
     stores,
 )
 from .rewrite_places import MUTATORS, Places, chain, places
@@ -320,6 +321,14 @@ class Emitter(Mangler):
         assert isinstance(made, ast.Call)
         made.args = pieces
         return made
+
+    def visit_Subscript(self, node: ast.Subscript) -> Any:
+        """A read of an element or slice: an ndarray from outside may be read at a place that is not known yet."""
+        self.generic_visit(node)
+        if not isinstance(node.ctx, ast.Load):
+            return node
+        key = spelled_out(node.slice)
+        return node if key is None else self._expression("ag__.read(A, B)", node, A=node.value, B=key)
 
     def visit_ListComp(self, node: ast.ListComp) -> Any:
         first = node.generators[0]

@@ -271,3 +271,17 @@ def _certain_target(t: ast.expr) -> Names:
 
 def _augmented(s: ast.stmt) -> Names:
     return frozenset((s.target.id,)) if isinstance(s, ast.AugAssign) and isinstance(s.target, ast.Name) else NONE
+
+
+def spelled_out(key: ast.expr) -> ast.expr | None:
+    """A subscript's key as an expression of its own, with calls in place of slices; None where there is none."""
+    if isinstance(key, ast.Slice):
+        bounds = [b if b is not None else ast.Constant(None) for b in (key.lower, key.upper, key.step)]
+        maker = ast.Attribute(ast.Name("ag__", ast.Load()), "slice", ast.Load())
+        return ast.copy_location(ast.Call(maker, bounds, []), key)
+    if isinstance(key, ast.Tuple):
+        items = [spelled_out(k) for k in key.elts]
+        if any(k is None for k in items):
+            return None
+        return ast.copy_location(ast.Tuple([k for k in items if k is not None], ast.Load()), key)
+    return None if isinstance(key, ast.Starred) else key

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..ir.graph import Block, Value
 from ..runtime.array import is_array
 from ..runtime.handles import rebind
 from ..runtime.location import at, user_location
-from ..runtime.tensor import Tensor
+from ..runtime.tensor import Tensor, wrap
 from ..runtime.variable import Variable
+from .symbolic import SymbolicArray, SymbolicTensor
 
 if TYPE_CHECKING:
     from ..ir.builder import IRBuilder
-    from .symbolic import SymbolicTensor
 
 
 class VariableState:
@@ -93,6 +95,7 @@ class HandleTable:
         self.undecided = False
         self.growing = False  # whether the program says that a size may change from trip to trip
         self.shared: dict[int, tuple[SymbolicTensor, str]] = {}
+        self.outside: dict[int, tuple[Any, SymbolicArray]] = {}  # ndarrays that are not arguments, by id
         self.given: set[int] = set()  # ids of the arguments' handles: the caller has them too
 
     def value_of(self, x: Tensor, inside: Block | None = None) -> Value:
@@ -131,6 +134,16 @@ class HandleTable:
         if id(handle) not in self.states:
             self.written[id(handle)] = handle
             self.states[id(handle)] = HandleState(handle)
+
+    def captured_array(self, data: np.ndarray[Any, Any]) -> Any:
+        """An ndarray from outside as an array of the trace, not to be written: what it holds now, also later too."""
+        found = self.outside.get(id(data))
+        if found is None:
+            array = SymbolicArray(self.value_of(wrap(np.array(data, order="C"))), self)  # type: ignore[arg-type]
+            found = self.outside[id(data)] = (data, array)
+            text = "this writes to an ndarray from outside of the function: pass it to the function as an argument"
+            self.shared[id(array)] = (array, text)
+        return found[1]
 
     def is_handle(self, t: Tensor) -> bool:
         """Whether a variable holds it as a handle that others may have too: an array, or what was written to."""

@@ -367,7 +367,7 @@ class Trace(HandleTable):
     def close(self) -> None:
         """The trace is over: its tensors are of no use any more, and nothing from outside is kept alive by them."""
         self.open = False
-        self.captures, self.states, self.callees, self.closed = {}, {}, {}, {}
+        self.captures, self.states, self.callees, self.closed, self.outside = {}, {}, {}, {}, {}
         self.runtime_sizes = Sizes(self)
         self.created = []
         self.written, self.moved_into, self.shared = {}, {}, {}

@@ -15,6 +15,7 @@ from .native_kernels import F32, F64, I32
 ARG = ParamSpec("arg", 0, F32, (2,))
 VAR = ParamSpec("var", 0, F32, (2,))
 OUT = ResultSpec("out", 0, F32, (2,))
+ND = ParamSpec("ndarray", 0, F32, (2,))
 
 
 @pytest.mark.parametrize(("fields", "message"), [
@@ -36,6 +37,15 @@ OUT = ResultSpec("out", 0, F32, (2,))
     ({"params": (ARG, VAR), "results": (OUT, *[ResultSpec("var", 0, F32, (2,), donor=1)] * 2)}, "same donor"),
     ({"params": (ARG, VAR), "results": (OUT, ResultSpec("var", 0, F32, (3,), donor=1))}, "cannot hold"),
     ({"params": (ARG, VAR), "results": (OUT, ResultSpec("var", 0, F64, (2,), donor=1))}, "cannot hold"),
+    ({"params": (ParamSpec("scalar", 0, F32, (1,)),)}, r"a scalar of float32 \(1,\)"),
+    ({"params": (ParamSpec("scalar", 0, np.dtype("g"), ()),)}, "a scalar of"),
+    ({"params": (ParamSpec("ndarray", 1, F32, ()),)}, "argument 1 of 1"),
+    ({"results": (OUT, ResultSpec("ndarray", 1, F32, (2,)))}, "param 1 of 1"),
+    ({"results": (OUT, ResultSpec("ndarray", 0, F32, (2,)))}, "cannot hold"),
+    ({"params": (ND,), "results": (OUT, ResultSpec("ndarray", 0, F32, (3,)))}, "cannot hold"),
+    ({"params": (ND, ND), "results": (OUT, ResultSpec("ndarray", 0, F32, (2,), donor=1))}, "cannot hold"),
+    ({"params": (ND,), "results": (OUT, *[ResultSpec("ndarray", 0, F32, (2,))] * 2)}, "same param"),
+    ({"returns": (ReturnSpec("array", 1),)}, "returns output 1"),
 ])
 def test_nonsense(fields: dict[str, Any], message: str) -> None:
     good: dict[str, Any] = {"nargs": 1, "params": (ARG,), "results": (OUT,), "returns": (ReturnSpec("out", 0),)}
@@ -53,17 +63,18 @@ def test_native_dtype() -> None:
 
 def test_table() -> None:
     """The words of one table, read by hand."""
-    spec = EntrySpec(1, (ARG, VAR), (OUT, ResultSpec("var", 0, F32, (2,), donor=1)), (ReturnSpec("out", 0),),
-                     scratch=100, drop_gil=True)
+    spec = EntrySpec(1, (ND, VAR), (OUT, ResultSpec("var", 0, F32, (2,), donor=1), ResultSpec("ndarray", 0, F32, (2,))),
+                     (ReturnSpec("array", 0),), scratch=100, drop_gil=True)
     table = encode(spec, 4096, Places([], [64], [24], [], {F32: 72}, 16, []))
     words = list(struct.unpack(f"<{len(table) // 8}q", table))
     head = dict(zip(HEAD, words, strict=False))
-    assert head == {"main": 4096, "nargs": 1, "params": 2, "results": 2, "frame": 128, "total": 228, "returns": 1,
-                    "structure": 0, "drop_gil": 1, "slot": 16, "none_slots": 0, "same": 0, "at_params": 136,
-                    "at_results": 232, "at_returns": 344, "at_none_slots": 360, "at_same": 360}
-    assert words[17:23] == [0, 0, 16, 72, 1, 360]
-    assert words[23:29] == [2, 64, 24, 72, 1, 368]
-    assert words[29:36] == [0, 0, 0, 72, 1, 376, -1]
-    assert words[36:43] == [1, 64, 24, 72, 1, 384, 1]
-    assert words[43:45] == [0, 0]
-    assert words[45:] == [2, 2, 2, 2]
+    assert head == {"main": 4096, "nargs": 1, "params": 2, "results": 3, "frame": 128, "total": 228, "returns": 1,
+                    "structure": 0, "drop_gil": 1, "slot": 16, "none_slots": 0, "same": 0, "writes": 1,
+                    "at_params": 144, "at_results": 272, "at_returns": 464, "at_none_slots": 480, "at_same": 480}
+    assert words[18:26] == [5, 0, 16, 72, 1, 480, 0x501, 8]
+    assert words[26:34] == [2, 64, 24, 72, 1, 488, 0x101, 8]
+    assert words[34:42] == [0, 0, 0, 72, 1, 496, -1, 8]
+    assert words[42:50] == [1, 64, 24, 72, 1, 504, 1, 8]
+    assert words[50:58] == [2, 0, 0, 72, 1, 512, -1, 8]
+    assert words[58:60] == [3, 0]
+    assert words[60:] == [2, 2, 2, 2, 2]

@@ -106,3 +106,18 @@ def test_a_tape_forgets_the_first_trip_that_was_tried(s: float) -> None:
     np.testing.assert_allclose(by_s, (f(x.copy(), s + h) - f(x.copy(), s - h)) / (2 * h), rtol=1e-6)
     expected = [(f(x + h * e, s) - f(x - h * e, s)) / (2 * h) for e in np.eye(3)]
     np.testing.assert_allclose(by_a, expected, rtol=1e-6)
+
+
+def test_a_copy_of_an_ndarray_from_outside_can_be_written_to() -> None:
+    places = np.arange(6.0).reshape(3, 2)
+
+    def f(x: Any) -> Any:
+        a, b = places.copy(), places.astype(np.float32)
+        a[1] = x
+        b[:, 0] = x[0] * a[:, 1]
+        return a, b
+
+    found = pb.function(f)(np.array([7.0, 8.0]))
+    for have, want in zip(found, f(np.array([7.0, 8.0])), strict=True):
+        np.testing.assert_array_equal(have, want)
+    np.testing.assert_array_equal(places, np.arange(6.0).reshape(3, 2))

@@ -1,4 +1,4 @@
-"""Writing in place: each program as plain NumPy, compiled, and eagerly as a function; results and arguments agree."""
+"""Writing in place: each program runs as plain NumPy, compiled, and eagerly; results and arguments agree."""
 
 from __future__ import annotations
 
@@ -221,8 +221,8 @@ def nested(x: Any, A: Any, n: Any) -> Any:
 
 
 PROGRAMS: list[Program] = [
-    element, slices, newaxis, broadcast, whole, views, transposed, reshaped, copies, index_arrays, masks, aliases,
-    calls, swaps, branches, local, stops, whiles, integers, nested,
+    element, slices, newaxis, broadcast, whole, views, transposed, reshaped, copies, index_arrays, masks, aliases, calls,
+    swaps, branches, local, stops, whiles, integers, nested,
 ]  # fmt: skip
 
 
@@ -253,7 +253,7 @@ def test_the_program_is_plain_numpy(f: Program, mode: str, n: int) -> None:
 
 @pytest.mark.parametrize("f", [f for f in PROGRAMS if f is not integers], ids=lambda f: f.__name__)
 def test_gradients_are_differences(f: Program) -> None:
-    """Of a weighted sum of all that comes out, arguments included, by a tape around the function and one inside."""
+    """Of a weighted sum of all that comes out, arguments included, by a tape around the function and inside."""
     weights = np.cos(np.arange(200.0))
 
     def total(parts: list[Any]) -> Any:
@@ -291,3 +291,96 @@ def test_gradients_are_differences(f: Program) -> None:
         at_x = 0.0 if gx is None else np.sum(np.asarray(gx) * dx)
         at_A = 0.0 if gA is None else np.sum(np.asarray(gA) * dA)
         np.testing.assert_allclose(at_x + at_A, expected, rtol=2e-6, atol=1e-7)
+
+
+TABLE = np.array([0.5, 1.5, -2.0, 4.0])
+
+
+def test_an_array_from_outside_is_read_at_computed_places() -> None:
+    local = np.arange(12.0).reshape(4, 3)
+
+    def f(x: Any, n: Any) -> Any:
+        total = 0.0
+        for i in range(n):
+            total += TABLE[i % 4] * x[i % N] + local[i % 4, 1:][0] + local[i % 4 : i % 4 + 1, 2].sum()
+        return total
+
+    for n in (40, np.int64(9)):  # a loop over Python's numbers, and one that a tensor controls
+        np.testing.assert_allclose(pb.function(f)(vector(), n), f(vector(), n), rtol=1e-13)
+
+
+def test_an_array_from_outside_is_not_written() -> None:
+    @pb.function
+    def f(x: Any, i: Any) -> Any:
+        part = TABLE[i : i + 2]
+        part[0] = x[0]
+        return part
+
+    with pytest.raises(ValueError, match=r"ndarray from outside of the function.*\[test_arrays.py:\d+\]"):
+        f(vector(), np.int64(1))
+
+
+def test_arguments_that_share_memory_are_refused_where_one_is_written() -> None:
+    @pb.function
+    def f(x: Any, y: Any) -> Any:
+        x[0] = 1.0
+        return x + y
+
+    a = vector()
+    for x, y in ((a, a), (a, a[::-1]), (a[1:], a[:-1])):
+        with pytest.raises(ValueError, match="shares its memory"):
+            f(x, y)
+    A = matrix()
+    np.testing.assert_array_equal(f(A[:, 0], A[:, 1]), A[:, 0] + A[:, 1])  # side by side is not shared
+    assert A[0, 0] == 1.0
+
+
+def test_what_cannot_be_known_is_refused_with_the_line() -> None:
+    @pb.function
+    def f(x: Any, c: Any) -> Any:
+        if c > 0:
+            y = x
+        else:
+            y = x * 2.0
+        y[0] = 1.0
+        return y
+
+    with pytest.raises(ValueError, match=r"'y' may also be, depending on the `if`.*write y = y.copy\(\)"):
+        f(vector(), np.float64(1.0))
+
+
+def test_a_read_only_argument_is_not_written() -> None:
+    x = vector()
+    x.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        pb.function(element)(x, matrix(), 3)
+
+
+def test_tensors_are_handles_too() -> None:
+    @pb.function
+    def f(t: Any) -> Any:
+        part = t[1:]
+        part[0] = 7.0  # a slice of a Tensor is a value
+        t[0] = part[0]
+        return t + 0.0
+
+    t = pb.constant([1.0, 2.0, 3.0])
+    same = t
+    np.testing.assert_array_equal(f(t), [7, 2, 3])
+    np.testing.assert_array_equal(same, [7, 2, 3])
+    y = t * 1.0
+    y[1:] = 0.0
+    np.testing.assert_array_equal(y, [7, 0, 0])
+    with pytest.raises(TypeError, match=r"made by pb\.constant"):
+        pb.constant([1.0])[0] = 2.0
+
+
+def test_ndarrays_and_tensors_share_a_trace_unless_numpy_is_used() -> None:
+    plain = pb.function(lambda x: x * x + 1.0)
+    for x in (pb.constant(vector()), vector(), vector()):
+        plain(x)
+    assert plain.trace_count == 1
+    writes = pb.function(element)
+    writes(vector(), matrix(), 3)
+    writes(vector() + 1.0, matrix(), 3)
+    assert writes.trace_count == 1

@@ -18,19 +18,11 @@ from pullback.runtime.array import array_of
 from ..modes import eagerly
 from ..real_programs import PROGRAMS, Inputs, Program
 
-# What these programs wait for, each with what it says today. A program that works although it is here fails the test.
-WAITING: dict[str, str] = {}
-
-NAMES = [
-    pytest.param(n, marks=pytest.mark.xfail(reason=WAITING[n], strict=True)) if n in WAITING else n for n in PROGRAMS
-]
-
 # Sizes and numbers of steps at the edge, for the programs that NumPy runs there.
 EDGES: list[tuple[str, int, dict[str, Any]]] = [
     *((name, n, {}) for name in ("jacobi_1d", "jacobi_2d", "heat_3d", "seidel_2d") for n in (1, 2, 3)),
     *((name, 5, {"steps": k}) for name in ("jacobi_1d", "jacobi_2d", "heat_3d", "seidel_2d") for k in (0, 1)),
-    *((name, n, {}) for name in ("lu", "cholesky", "gram_schmidt", "triangular_solve") for n in (1, 2)),
-    *(("shortest_paths", n, {}) for n in (1, 2)),
+    *((name, n, {}) for name in ("lu", "cholesky", "gram_schmidt", "triangular_solve", "shortest_paths") for n in (1, 2)),
     *(("durbin", n, {}) for n in (1, 2)),
     *(("nbody", n, {"steps": k}) for n in (1, 2) for k in (0, 1)),
     *(("shallow_water", n, {"steps": k}) for n in (1, 2) for k in (0, 1)),
@@ -99,7 +91,7 @@ def compare(program: Program, inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -
         np.testing.assert_array_equal(have, given)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_every_way_of_running_gives_what_numpy_gives(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     program = PROGRAMS[name]
     for size in (program.tiny, program.tiny + 3):
@@ -108,8 +100,6 @@ def test_every_way_of_running_gives_what_numpy_gives(name: str, monkeypatch: pyt
 
 @pytest.mark.parametrize(("name", "size", "changes"), EDGES)
 def test_edges(name: str, size: int, changes: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
-    if name in WAITING:
-        pytest.skip(WAITING[name])
     program = PROGRAMS[name]
     inputs = program.inputs(size) | changes
     compare(program, inputs, monkeypatch)
@@ -120,7 +110,7 @@ def test_edges(name: str, size: int, changes: Inputs, monkeypatch: pytest.Monkey
         assert np.all(np.isfinite(gradient))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_gradients(name: str) -> None:
     """Reverse mode against central differences along random directions and against forward mode."""
     program = PROGRAMS[name]
@@ -143,7 +133,7 @@ def test_gradients(name: str) -> None:
         assert abs(float(derivative(arguments(inputs), along)) - found) <= 1e-10 * scale
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_gradients_by_a_tape_around_the_compiled_function(name: str) -> None:
     program = PROGRAMS[name]
     inputs = program.inputs(program.tiny)
