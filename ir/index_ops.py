@@ -172,11 +172,9 @@ class Gather(LinearOp):
         return (Into(lambda: add(b.zeros_like(xs[0])), add), None)
 
 
-class ScatterAdd(OpDef):
-    """`base` with `v` added at `indices`: the adjoint of gather. Repeated indices add up."""
+class Scatter(OpDef):
+    """`base`, `indices` and `v`: values that meet what gather would read at the indices along an axis."""
 
-    name = lowering = "scatter_add"
-    summary = "the first operand with values added at given indices along an axis"
     attrs = ("axis", "batch_dims")
 
     def infer(self, attrs: Attrs, types: Sequence[TensorType], regions: Sequence[Block] = ()) -> tuple[TensorType, ...]:
@@ -188,13 +186,25 @@ class ScatterAdd(OpDef):
         equal_shapes(self.name, types, types[2].shape, want, why)
         return (types[0],)
 
-    def eager(self, attrs: Attrs, *xs: Any) -> Any:
-        """np.add.at on a copy."""
+    def places(self, attrs: Attrs, *xs: Any) -> tuple[Any, Any, Any, Any]:
+        """A copy of the base; the same with the axis behind the batch's; the index into that; the values for it."""
         out, indices, v = np.array(xs[0]), np.asarray(xs[1]), np.asarray(xs[2])
         axis, batch = attrs["axis"], attrs["batch_dims"]
         check_indices(self.name, indices, out.shape[axis])
         v = np.moveaxis(v, range(batch, axis), range(indices.ndim, indices.ndim + axis - batch))
-        np.add.at(np.moveaxis(out, axis, batch), with_batch(indices, batch), v)
+        return out, np.moveaxis(out, axis, batch), with_batch(indices, batch), v
+
+
+class ScatterAdd(Scatter):
+    """`base` with `v` added at `indices`: the adjoint of gather. Repeated indices add up."""
+
+    name = lowering = "scatter_add"
+    summary = "the first operand with values added at given indices along an axis"
+
+    def eager(self, attrs: Attrs, *xs: Any) -> Any:
+        """np.add.at on a copy."""
+        out, target, where, v = self.places(attrs, *xs)
+        np.add.at(target, where, v)
         return out
 
     def jvp(self, b: Any, attrs: Attrs, outs: Sequence[Any], xs: Sequence[Any], ts: Sequence[Any]) -> Sequence[Any]:

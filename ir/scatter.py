@@ -10,37 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Attrs, Block
-from .index_ops import check_indices, gathered_shape, with_batch
-from .infer import count, equal_shapes, same_dtype
-from .opdef import Needs, OpDef, register
-from .types import TensorType
+from .graph import Attrs
+from .index_ops import Scatter
+from .opdef import Needs, register
 
 
-class ScatterUpdate(OpDef):
+class ScatterUpdate(Scatter):
     """`base` with `v` in place of the elements at `indices` along `axis`, in the order of the indices."""
 
     name = lowering = "scatter_update"
     summary = "the first operand with values written at given indices along an axis; the last write counts"
-    attrs = ("axis", "batch_dims")
-
-    def infer(self, attrs: Attrs, types: Sequence[TensorType], regions: Sequence[Block] = ()) -> tuple[TensorType, ...]:
-        """The type of the base; `v` has the shape that gather would give."""
-        count(self.name, types, 3)
-        same_dtype(self.name, [types[0], types[2]])
-        want = gathered_shape(self.name, attrs, types[:2])
-        why = f"the values must have the shape that gather gives: [{', '.join(map(str, want))}]"
-        equal_shapes(self.name, types, types[2].shape, want, why)
-        return (types[0],)
 
     def eager(self, attrs: Attrs, *xs: Any) -> Any:
         """Assignment to a copy; NumPy leaves open which of two writes to one place counts, so the last is found."""
-        out, indices, v = np.array(xs[0]), np.asarray(xs[1]), np.asarray(xs[2])
-        axis, batch = attrs["axis"], attrs["batch_dims"]
-        check_indices(self.name, indices, out.shape[axis])
-        v = np.moveaxis(v, range(batch, axis), range(indices.ndim, indices.ndim + axis - batch))
-        target = np.moveaxis(out, axis, batch)
-        where = with_batch(indices, batch)
+        out, target, where, v = self.places(attrs, *xs)
+        indices, batch = np.asarray(xs[1]), attrs["batch_dims"]
         picks = int(np.prod(indices.shape[batch:], dtype=np.int64))
         number = np.broadcast_to(np.arange(picks).reshape(indices.shape[batch:]), indices.shape)
         winner = np.full(target.shape[: batch + 1], -1)

@@ -28,15 +28,19 @@ class NumpyNotSupported(TypeError):
     """A NumPy function, or an argument of one, that pullback cannot record: see the text for what to write instead."""
 
 
-def implements(*functions: Any) -> Callable[[F], F]:
-    """Enters an implementation into `FUNCTIONS`. It has NumPy's signature, without `out`."""
+def entering(table: dict[Any, Callable[..., Any]], functions: tuple[Any, ...]) -> Callable[[F], F]:
+    """The decorator that enters an implementation of the functions into a table."""
 
     def enter(implementation: F) -> F:
-        for f in functions:
-            FUNCTIONS[f] = implementation
+        table.update(dict.fromkeys(functions, implementation))
         return implementation
 
     return enter
+
+
+def implements(*functions: Any) -> Callable[[F], F]:
+    """Enters an implementation into `FUNCTIONS`. It has NumPy's signature, without `out`."""
+    return entering(FUNCTIONS, functions)
 
 
 def name_of(func: Any) -> str:

@@ -18,6 +18,7 @@ from .arithmetic import cast
 from .dispatch import apply
 from .elementwise import NONE
 from .errors import fail
+from .numpy_protocol import entering
 from .tensor import Tensor
 
 Implementation = Callable[..., Any]
@@ -38,13 +39,7 @@ def number(value: Any, like: Tensor) -> Tensor:
 
 def ufunc(*functions: Any) -> Callable[[Implementation], Implementation]:
     """Enters an implementation into the table."""
-
-    def enter(implementation: Implementation) -> Implementation:
-        for f in functions:
-            UFUNCS[f] = implementation
-        return implementation
-
-    return enter
+    return entering(UFUNCS, functions)
 
 
 def _is(name: str) -> Implementation:

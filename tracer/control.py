@@ -61,7 +61,7 @@ def call(f: Any) -> Any:
     if kind is _Builtin or kind is type:
         return (_BUILTINS.get(f) or CREATION.get(f) or _of_ndarray(f)) if in_function() else f
     if kind is _NumpyFunction:
-        return f if current_trace() is None else _BUILTINS.get(f) or _of_numpy(f)
+        return (_BUILTINS.get(f) if current_trace() is not None else None) or _of_numpy(f)
     return convert(f) if not isinstance(getattr(f, "__self__", None), _RANDOM) else _drawn(f)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,17 +10,8 @@ import pytest
 import pullback as pb
 from pullback.runtime.array import is_array
 
+from ..modes import eagerly
 from .numpy_checks import agree, compiled, flat, outcome, program, programs
-
-
-@contextmanager
-def eagerly() -> Iterator[None]:
-    """Functions run as Python inside."""
-    pb.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        pb.config.run_functions_eagerly(False)
 
 
 def numpys(text: str, eager: bool, *xs: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 import pullback as pb
 from pullback.runtime.array import is_array
 
+from ..modes import eagerly
 from .checks import check_gradient, same
 from .numpy_checks import array
 
@@ -113,16 +114,13 @@ def test_an_array_that_a_tape_follows_is_never_cut_off_silently() -> None:
     def f(x: Any) -> Any:
         return np.nanmedian(x * 2)
 
-    pb.config.run_functions_eagerly(True)
-    try:
+    with eagerly():
         assert float(f(X)) == 3.0
         a = array(X)
         with pb.GradientTape() as tape:
             tape.watch(a)
             with pytest.raises(TypeError, match=r"np.nanmedian is not recorded, and a GradientTape.*protocol.py"):
                 np.nanmedian(a)
-    finally:
-        pb.config.run_functions_eagerly(False)
 
 
 def test_an_array_handed_to_other_code_is_reported() -> None:

@@ -10,6 +10,8 @@ import pytest
 
 import pullback as pb
 
+from ..modes import eagerly
+
 X = np.array([0.5, 1.5, -0.75])
 
 
@@ -61,15 +63,12 @@ def test_derivatives(f: Any) -> None:
 
 
 def test_math_does_not_cut_a_gradient_in_an_eager_run() -> None:
-    pb.config.run_functions_eagerly(True)
-    try:
+    with eagerly():
         x = pb.constant(2.0)
         with pb.GradientTape() as tape:
             tape.watch(x)
             y = pb.function(lambda t: math.sqrt(t) * 3.0)(x)
         assert tape.gradient(y, x).numpy() == pytest.approx(1.5 / math.sqrt(2.0))
-    finally:
-        pb.config.run_functions_eagerly(False)
 
 
 def test_math_refuses_arrays_as_python_does() -> None:

@@ -11,6 +11,8 @@ import pytest
 import pullback as pb
 from pullback.tracer.execute import Compiled
 
+from ..modes import eagerly
+
 w = pb.Variable([1.0, 2.0], name="w")
 
 
@@ -88,12 +90,9 @@ def given(args: Any) -> list[Any]:
 def test_the_text_is_that_of_eager_runs(k: int, capsys: Any) -> None:
     fn, args = CASES[k]
     w.assign([1.0, 2.0])
-    pb.config.run_functions_eagerly(True)
-    try:
+    with eagerly():
         f = pb.function(fn)
         f(*given(args))
-    finally:
-        pb.config.run_functions_eagerly(False)
     want = capsys.readouterr()
     assert want.out
     for _ in range(3):  # the trace, the first entry, the native call

@@ -15,6 +15,7 @@ from pullback.codegen import compile as compiler
 from pullback.codegen.errors import Unsupported
 from pullback.runtime.array import array_of
 
+from ..modes import eagerly
 from ..real_programs import PROGRAMS, Inputs, Program
 
 # Sizes and numbers of steps at the edge, for the programs that NumPy runs there.
@@ -30,15 +31,6 @@ EDGES: list[tuple[str, int, dict[str, Any]]] = [
     ("kalman", 1, {}),
     *(("escape", n, {"limit": k}) for n in (1, 2) for k in (0, 1)),
 ]
-
-
-@contextmanager
-def eagerly() -> Iterator[None]:
-    pb.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        pb.config.run_functions_eagerly(False)
 
 
 @contextmanager
