@@ -22,7 +22,7 @@ from ..ir.types import TensorType
 from ..runtime.context import context
 from ..runtime.dispatch import record
 from ..runtime.tensor import Tensor
-from .execute import Executable, Sizes, executable, sizes_of
+from .execute import CodeOptions, Executable, Sizes, executable, sizes_of
 
 Array = np.ndarray[Any, Any]
 Mask = tuple[bool, ...]
@@ -35,7 +35,7 @@ class CompiledOp(OpDef):
     Attributes:
       fn: the function; its sizes may be symbols. donate: result number -> parameter whose buffer may be overwritten.
       n_outputs: how many results can be differentiated (those behind are new values of variables).
-      check_bounds: whether the code, and that of derivatives, tests indices.
+      options: how it is compiled, and its derivatives with it.
     """
 
     summary = "Call of a compiled function."
@@ -45,10 +45,10 @@ class CompiledOp(OpDef):
         fn: Function,
         donate: Mapping[int, int] | None = None,
         n_outputs: int | None = None,
-        check_bounds: bool = True,
+        options: CodeOptions = CodeOptions(),  # noqa: B008  (immutable)
     ) -> None:
         self.fn = fn
-        self.check_bounds = check_bounds
+        self.options = options
         self.name = fn.name
         self.n_outputs = len(fn.results) if n_outputs is None else n_outputs
         self.donate = dict(donate or {})
@@ -69,7 +69,7 @@ class CompiledOp(OpDef):
         with self._lock:
             found = self._executables.get(sizes)
             if found is None:
-                found = executable(self.fn, sizes, self.donate, self.check_bounds)
+                found = executable(self.fn, sizes, self.donate, self.options)
                 while len(self._executables) >= MAX_EXECUTABLES:
                     self._executables.pop(next(iter(self._executables)))
                 self._executables[sizes] = found
@@ -119,7 +119,7 @@ class CompiledOp(OpDef):
             found = self._reversed.get((needs, given))
             if found is None:
                 info = reverse_info(self.fn, numbers(needs), numbers(given))
-                op = CompiledOp(info.function, check_bounds=self.check_bounds)
+                op = CompiledOp(info.function, options=self.options)
                 found = self._reversed[needs, given] = Backward(op, needs, info.connected)
         return found
 
@@ -180,14 +180,14 @@ class Pair(OpDef):
     def __init__(self, op: CompiledOp, needs: Mask) -> None:
         from ..ir.partition import split
 
-        fn, n_outputs, checked = op.fn, op.n_outputs, op.check_bounds
+        fn, n_outputs, options = op.fn, op.n_outputs, op.options
         outputs = [i for i, t in enumerate(fn.result_types[:n_outputs]) if t.dtype.is_differentiable]
         # A stack, what a loop of unknown length keeps, lives within one native call: such loops run again instead.
         parts = split(fn, numbers(needs), outputs, stacks=False)
         self.name = fn.name
         self.needs = needs
-        self.forward = CompiledOp(parts.forward, check_bounds=checked)
-        self.backward = Backward(CompiledOp(parts.backward, check_bounds=checked), needs, parts.connected)
+        self.forward = CompiledOp(parts.forward, options=options)
+        self.backward = Backward(CompiledOp(parts.backward, options=options), needs, parts.connected)
         self.n_results = len(fn.results)
         self.outputs = parts.outputs
         self.residuals = parts.residuals

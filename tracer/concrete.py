@@ -105,7 +105,7 @@ class ConcreteFunction:
             first = self._n_args + len(passed)
             donate = {self.n_outputs + k: first + i for k, i in enumerate(self.assigned)}
             donate |= {self.n_returned + k: i for k, i in enumerate(self.written)}  # ndarrays are written in place
-            op = CompiledOp(with_constants(self.ir, constants), donate, check_bounds=self.full.check_bounds)
+            op = CompiledOp(with_constants(self.ir, constants), donate, options=self.full.options)
             self._plain = Plain(op, passed, self.variables, self.assigned, self)
             self._flat = FlatCall(self._plain)
         return self._plain

@@ -6,7 +6,7 @@ A function whose ops or dtypes have no machine form runs in the IR's interpreter
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -85,12 +85,25 @@ def sizes_of(fn: Function, arrays: Sequence[Array]) -> Sizes:
     return tuple(sorted((k, v) for k, v in sizes.items() if isinstance(v, int)))
 
 
-def executable(fn: Function, sizes: Sizes, donate: Mapping[int, int], check_bounds: bool = True) -> Executable:
+class CodeOptions(NamedTuple):
+    """How a function and its derivatives are compiled.
+
+    Attributes:
+      check_bounds: whether indices are tested at run time.
+      fp_contract: whether the machine may fuse a product and a sum into one operation with one rounding.
+    """
+
+    check_bounds: bool = True
+    fp_contract: bool = False
+
+
+def executable(
+    fn: Function, sizes: Sizes, donate: Mapping[int, int], options: CodeOptions = CodeOptions()  # noqa: B008  (immutable)
+) -> Executable:
     """The function compiled for the sizes.
 
     Args:
       donate: result number -> parameter number whose buffer the result may overwrite.
-      check_bounds: whether indices are tested at run time.
     """
     from ..codegen.compile import compile_function
     from ..codegen.errors import Unsupported
@@ -99,7 +112,8 @@ def executable(fn: Function, sizes: Sizes, donate: Mapping[int, int], check_boun
         return Interpreted(static(fn, sizes), "an op has no form for arrays whose size is known only at run time")
     ready = optimised(fn, sizes)
     try:
-        return Compiled(compile_function(ready, donate=donate, check_bounds=check_bounds))
+        how: dict[str, Any] = {"check_bounds": options.check_bounds, "contract": options.fp_contract}
+        return Compiled(compile_function(ready, donate=donate, **how))
     except Unsupported as e:
         return Interpreted(ready, str(e))
 

@@ -25,13 +25,13 @@ from .checkpointing import marks
 from .concrete import ConcreteFunction
 from .control import entry
 from .entry import EntryChain
+from .execute import CodeOptions
 from .explain import History
 from .input_signature import InputSignature
 from .lookup import fits, usable, weakly
-from .methods import MethodTable, unbound
+from .methods import MethodTable
 from .numpy_mode import mentions_numpy, run_python, trace_arrays
 from .signature import Signature, copy_identity, name_of
-from .symbolic import SymbolicTensor
 from .uncompiled import RunEagerly, Uncompiled
 from .unsuitable import refuse
 
@@ -58,6 +58,7 @@ class Function(NativeCallable):
         autograph: bool = True,
         checkpoint: int | str | None = None,
         check_bounds: bool | None = None,
+        fp_contract: bool = False,
     ) -> None:
         refuse(python_function)
         self.python_function = python_function
@@ -69,6 +70,7 @@ class Function(NativeCallable):
             "autograph": autograph,
             "checkpoint": checkpoint,
             "check_bounds": check_bounds,
+            "fp_contract": fp_contract,
         }
         self._marks = marks(checkpoint)
         self._signature = Signature(python_function, self._ir_name, skip)
@@ -77,7 +79,7 @@ class Function(NativeCallable):
         known = input_signature is not None and not self._unbound
         self._declared = InputSignature(input_signature, self._signature) if known else None
         self._reduce = reduce_retracing
-        self._check_bounds = check_bounds
+        self._check_bounds, self._fp_contract = check_bounds, fp_contract
         self._cache: dict[Key, ConcreteFunction] = {}
         self._general: dict[Key, list[ConcreteFunction]] = {}
         self._patterns: dict[Key, list[Pattern]] = {}
@@ -167,7 +169,8 @@ class Function(NativeCallable):
         def trace(as_arrays: bool) -> ConcreteFunction:
             about = self._traced, self._ir_name, self._signature
             new = build(*about, values, leaves, patterns, self._may_create, as_arrays, self._marks)
-            new.full.check_bounds = scopes.checks_bounds() if self._check_bounds is None else self._check_bounds
+            checks = scopes.checks_bounds() if self._check_bounds is None else self._check_bounds
+            new.full.options = CodeOptions(checks, self._fp_contract)
             return new
 
         try:
@@ -349,52 +352,3 @@ class InstanceFunction(Function):
 
 def _unpickle(python_function: Callable[..., Any], options: dict[str, Any]) -> Function:
     return Function(python_function, **options)
-
-
-def function(
-    func: Callable[..., Any] | None = None,
-    input_signature: Any = None,
-    autograph: bool = True,
-    jit_compile: bool | None = None,
-    reduce_retracing: bool = False,
-    check_bounds: bool | None = None,
-    experimental_implements: str | None = None,
-    experimental_autograph_options: Any = None,
-    experimental_attributes: Any = None,
-    experimental_relax_shapes: bool | None = None,
-    experimental_compile: bool | None = None,
-    experimental_follow_type_hints: bool | None = None,
-    checkpoint: int | str | None = None,
-) -> Any:
-    """Compiles a function: `@pb.function`, `@pb.function(...)` or `pb.function(f)`.
-
-    The first call runs the Python once with symbolic tensors and compiles the ops that it records; later calls enter
-    that code. Tensors are told apart by dtype and shape, Python values by type and value: new ones make a new trace
-    (`f.explain()` lists them). Python's own side effects happen while tracing only; `print` and `assert` of tensors are
-    part of the program. `f.inspect(...)` shows every stage, `f.python_function` is what was decorated.
-
-    Args:
-      input_signature: a `TensorSpec` (or structure of them) for each argument; the function is then traced once.
-      reduce_retracing: after the second shape of an argument, its varying sizes become symbols.
-      autograph: whether control flow on tensors (`if`, `while`, `for`, `and` ...) is compiled, or left to Python.
-      checkpoint: for the gradient of long loops, so many states are kept, or so much memory is used ("256MB"), and
-        what lies between is computed again, by a schedule that does so the least often. None stores everything.
-      check_bounds: whether compiled code tests indices at run time (by default what `pb.config.check_bounds` says);
-        if not, an index out of range reads or destroys other memory.
-      jit_compile, experimental_*: accepted for TensorFlow's sake; everything here is compiled.
-
-    Raises:
-      TypeError: for something that cannot be called, or an input_signature that does not fit the parameters.
-      ValueError: for a checkpoint that is no number of slots and no amount of memory.
-    """
-    reduce = bool(reduce_retracing or experimental_relax_shapes)
-
-    def decorate(f: Callable[..., Any]) -> Function:
-        python = f.python_function if isinstance(f, Function) else unbound(f)
-        options: dict[str, Any] = {"autograph": bool(autograph), "checkpoint": checkpoint, "check_bounds": check_bounds}
-        return Function(python, input_signature, reduce, **options)
-
-    return decorate if func is None else decorate(func)
-
-
-__all__ = ["Function", "SymbolicTensor", "function"]

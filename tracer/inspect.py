@@ -26,7 +26,7 @@ from ..ir.simplify import canon
 from .argspec import parse_arguments
 from .arguments import key_of
 from .concrete import ConcreteFunction
-from .execute import Interpreted, executable, optimised, static
+from .execute import CodeOptions, Interpreted, executable, optimised, static
 from .residuals import table
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def inspect_concrete(
     else:
         fn = static(fn, tuple((sizes or {}).items()))
         op = concrete.plain.op
-        text, parts = _code(fn, {} if grad is not None else op.donate, stage, op.check_bounds)
+        text, parts = _code(fn, {} if grad is not None else op.donate, stage, op.options)
     if not color:
         return text
     return highlight(text) if parts is None else highlight(text, parts)
@@ -113,7 +113,7 @@ def loop_notes(concrete: ConcreteFunction) -> str:
 
 
 def _code(
-    fn: Function, donate: Mapping[int, int], stage: str, check_bounds: bool
+    fn: Function, donate: Mapping[int, int], stage: str, options: CodeOptions
 ) -> tuple[str, re.Pattern[str] | None]:
     """What the code generator makes, and the pattern of its parts when it is not written like the IR."""
     if not fn.is_static:
@@ -121,7 +121,7 @@ def _code(
         raise ValueError(
             f"the stage {stage!r} needs sizes as numbers, found {', '.join(sizes)}: give for example f32[100]"
         )
-    made: Any = executable(fn, (), donate, check_bounds)
+    made: Any = executable(fn, (), donate, options)
     if isinstance(made, Interpreted):
         why = f"# no machine code: {made.why}\n# the interpreter runs this function\n"
         return why + print_function(made.fn), None

@@ -11,7 +11,8 @@ from types import ModuleType
 from typing import Any
 
 from ..runtime.location import is_ours
-from .function import Function, function
+from .decorate import function
+from .function import Function
 
 
 class CommandError(Exception):

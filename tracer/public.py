@@ -14,7 +14,8 @@ from .concrete import ConcreteFunction
 from .control_api import case, cond, foldl, foldr, map_fn, scan, switch_case, vectorized_map, while_loop
 from .control_iter import unroll
 from .control_region import current_trace
-from .function import Function, function
+from .decorate import function
+from .function import Function
 from .gradients import gradients
 from .rewrite import convert, do_not_convert
 from .scopes import executing_eagerly, init_scope, inside_function
