@@ -223,7 +223,7 @@ class _Checkpointed:
     def _late(self, b: IRBuilder, number: Value) -> Value:
         """An i64 that is not to be had before the cotangents: so the backward part of a cut keeps the first state."""
         ct: Any = next((ct for _, ct in self.active if ct is not None), None)
-        if ct is None or isinstance(ct.type, StackType):
+        if ct is None or isinstance(ct.type, StackType) or not ct.type.dtype.is_floating or 0 in ct.type.shape:
             return number
         if ct.type.shape:
             many = len(ct.type.shape)

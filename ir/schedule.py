@@ -97,8 +97,8 @@ def _by_bytes(budget: int, sizes: Sizes) -> Schedule | None:
     trips, state, step = sizes.trips, sizes.state, sizes.step
     if not (isinstance(state, int) and isinstance(step, (int, type(None)))):
         assert step is not None or not isinstance(state, int)
-        half = budget // 2
-        return Schedule(maximum(1, floordiv(half, state)), 1 if step is None else maximum(1, floordiv(half, step)))
+        slots, length = (maximum(1, floordiv(budget // 2, maximum(1, n))) for n in (state, step or 1))
+        return Schedule(slots, 1 if step is None else length)
     if step is not None and isinstance(trips, int) and trips * step <= budget:
         return None
     n = trips if isinstance(trips, int) else NOMINAL
