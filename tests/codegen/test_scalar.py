@@ -246,6 +246,6 @@ def test_no_op_calls_a_library_on_any_target(triple: str, cpu: str, features: st
 
 def _loop_of(op: str, dtype: str, lanes: int, fma: bool) -> str:
     out = "bool" if op in COMPARE or op.startswith(("is_", "logical")) else dtype
-    binary = op in BINARY | COMPARE | LOGIC | BITS or op in ("pow", "mod", "floordiv")
+    binary = op in BINARY | COMPARE | LOGIC | BITS or op in ("pow", "mod", "floordiv", "after")
     ins = ["bool", dtype, dtype] if op == "where" else [dtype] * (2 if binary else 1)
     return loop_text(lambda em, *r: lower(em, op, r, out, in_dtype=dtype), ins, out, lanes, fma=fma)
