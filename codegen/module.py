@@ -314,6 +314,7 @@ class ModuleWriter:
         for r in step.roots:
             if r.reduce and bytes_of(r.target):
                 self.invoke(step, opaque.fill(r, self.context))
+                self.wrote(r.target)
 
     def call(self, step: Call) -> None:
         """An opaque step."""

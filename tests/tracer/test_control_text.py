@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,15 @@ def numbers(x: Any) -> Any:
     return x
 
 
+def computed_sizes(x: Any, k: Any) -> Any:
+    for j in range(6):
+        if j < k:
+            print(j, x[j, j:k], x[j, :k], f"{x[1:k, j]}")
+            pb.print(x[1:k, j], [x[::2][:k]], output_stream=sys.stdout)
+    assert pb.reduce_sum(x[0, :k]) < 4.0, f"the row is {x[0, :k]}"
+    return x
+
+
 CASES = [
     (counting, ([1.0, 2.5], 3)),
     (counting, ([float(k) for k in range(10)], 1)),
@@ -79,6 +89,7 @@ CASES = [
     (python_values, (2.0,)),
     (numbers, (30.0,)),
     (numbers, (0.5,)),
+    (computed_sizes, (np.arange(36.0, dtype=np.float32).reshape(6, 6).tolist(), 3)),
 ]
 
 
@@ -196,6 +207,36 @@ def test_assertions_show_the_values_of_the_run_and_the_line() -> None:
         with pytest.raises(AssertionError, match=r"x is 0\.062 in trip 3 of 10"):
             f(x, pb.constant(10))
     assert float(f(x, pb.constant(2))) == 0.25
+
+
+def test_assertions_show_what_of_an_array_counts() -> None:
+    f, x = pb.function(computed_sizes), pb.reshape(pb.range(36.0), [6, 6])
+    for _ in range(3):
+        with pytest.raises(AssertionError, match=r"the row is \[0\. 1\. 2\. 3\.\]\n"):
+            f(x, pb.constant(4))
+
+
+def test_assertions_fail_in_the_thread_that_calls() -> None:
+    f = pb.function(checked)
+    f(pb.constant(1.0), pb.constant(3))
+    wrong: list[str] = []
+
+    def work(k: int) -> None:
+        for j in range(100):
+            fails, n = (j + k) % 2 == 1, 4 + k
+            try:
+                f(pb.constant(1.0), pb.constant(n if fails else 3))
+                wrong.extend(["did not fail"] * fails)
+            except AssertionError as e:
+                if not fails or f"trip 3 of {n}" not in str(e):
+                    wrong.append(str(e))
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(6)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert wrong == []
 
 
 def test_assertions_without_words_and_of_the_library() -> None:
