@@ -31,7 +31,9 @@ class Cotangents:
 
     Attributes:
       home: the block that the ops stand in. threads, in_loop, stacks: see `reverse_control`; whether a loop is around,
-        and whether residuals must go onto stacks.
+        and whether residuals must go onto stacks. undone, undoable: see `undo`; arrays that loops' reverses gave back,
+        and arrays that the reverse of the loop around can give. begun: by an op's id, how many ops there were when its
+        reverse began.
     """
 
     def __init__(self, b: IRBuilder, varied: set[Value], home: Block | None = None) -> None:
@@ -41,6 +43,9 @@ class Cotangents:
         self.home = b.block if home is None else home
         self.threads: list[Thread] = []
         self.in_loop = self.stacks = False
+        self.undone: list[Thread] = []
+        self.undoable: set[Value] = set()
+        self.begun: dict[int, int] = {}
 
     def seed(self, v: Value, ct: Value) -> None:
         """Adds the cotangent of a result."""
@@ -63,6 +68,7 @@ class Cotangents:
         """Runs the reverse rule of every op that lies on a path, last op first; new ops get the op's location."""
         for op in reversed(ops):
             cts = [self.running.pop(r, None) for r in op.results]
+            self.begun[id(op)] = len(self.b.block.ops)
             if any(ct is not None for ct in cts) and any(v in self.varied for v in inputs(op)):
                 self._op(op, cts)
 

@@ -12,7 +12,7 @@ all trips of all loops around, and what is pushed last is popped first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .accumulate import Cotangents, zeros
@@ -131,6 +131,7 @@ class RegionReverse:
         self.cotangents = Cotangents(sub_builder(outer.b, block, op), outer.varied, body)
         self.cotangents.in_loop, self.cotangents.stacks = in_loop, stacks
         self.known: dict[Value, Value] = {}
+        self._written: list[Op] = []
         self._behind: dict[int, list[Op]] = {}  # id of the op that makes a value -> what saves it; 0 for parameters
 
     def back(self) -> None:
@@ -139,12 +140,25 @@ class RegionReverse:
 
     def finish(self, results: Sequence[Value]) -> None:
         """Ends the reverse region, and drops what nobody in it needs."""
+        self._written = list(self.block.ops)
         self.block.ops.append(Op(get("yield"), results))
         _prune(self.block)
 
-    def threads(self) -> list[Thread]:
-        """The stacks of inner region ops that the reverse pops."""
-        used = set(free_values(self.block))
+    def begins(self, op: Op) -> int:
+        """How many ops of the reverse stand before those that the rule of this op wrote."""
+        kept = {id(x) for x in self.block.ops}
+        return sum(id(x) in kept for x in self._written[: self.cotangents.begun[id(op)]])
+
+    def beside(self) -> Cotangents:
+        """For more of this region's reverse, without cotangents and in a block of its own."""
+        of = self.cotangents
+        made = Cotangents(sub_builder(of.b, Block(), self.op), set(), self.body)
+        made.in_loop, made.stacks, made.undoable = of.in_loop, of.stacks, of.undoable
+        return made
+
+    def threads(self, more: Iterable[Value] = ()) -> list[Thread]:
+        """The stacks of inner region ops that the reverse pops; `more` are values that it reads beside the block's."""
+        used = {*free_values(self.block), *more}
         return [t for t in self.cotangents.threads if t.end in used]
 
     def residuals(self, may: Callable[[Op], bool]) -> Residuals:
@@ -199,7 +213,7 @@ def saved_name(v: Value) -> str:
     return f"{v.name}_saved" if v.name and not v.name.endswith("_saved") else v.name
 
 
-def tags(region: RegionReverse, chosen: Residuals) -> tuple[Note | None, dict[Value, str]]:
+def tags(region: RegionReverse, chosen: Residuals | Plan) -> tuple[Note | None, dict[Value, str]]:
     """The names of what keeps the values that a region's reverse reads, and the note of it where one is asked for."""
     book = ledger()
     if book is None:

@@ -33,8 +33,10 @@ from .reverse_control import (
     running_or_zeros,
     tags,
 )
+from .rewrite import inputs
 from .trips import insert_before, normalise, trip_size
-from .types import TensorType
+from .types import StackType, TensorType
+from .undo import Chain, Plan, Undo, chains
 
 
 def reverse_loop(cotangents: Cotangents, op: Op, cts: Sequence[Expr | None]) -> None:
@@ -66,6 +68,7 @@ class Loop:
     Attributes:
       size: what the leading dimension of stored values is, when it is an array; at least the number of trips.
       saved: the values of the body that are stored. names: of what stores them. note: in the open ledger, if any.
+      undoes: whether it may undo writes. forced: what it must undo, at any price, as a loop around does.
     """
 
     def __init__(
@@ -84,6 +87,8 @@ class Loop:
         self.index = self.block.add_param(TensorType(self.trips.type.dtype))
         self.starts: list[Value] = []
         self.region = RegionReverse(outer, op, op.regions[-1], self.block, True, outer.stacks)
+        self.undoes = size is None
+        self.forced: list[Chain] = []
 
     def run(self) -> None:
         """Writes the reverse loop."""
@@ -100,7 +105,8 @@ class Loop:
         for (c, _), ct in zip(self.active, results, strict=False):
             self.outer.seed(c.start, ct)
         for thread, back in zip(threads, results[n + len(self.captured) :], strict=True):
-            self.outer.threads.append(Thread(thread.start, thread.end, back))
+            of = self.outer.threads if isinstance(back.type, StackType) else self.outer.undone
+            of.append(Thread(thread.start, thread.end, back))
         return None
 
     def _skip(self) -> None:
@@ -108,6 +114,8 @@ class Loop:
         for c, ct in self.active:
             if ct is not None:
                 self.outer.seed(c.start, ct.value)
+        for chain in self.forced:
+            self.outer.undone.append(Thread(chain.carried.start, chain.carried.result, chain.carried.result))
 
     def _body(self) -> None:
         inner, block = self.region.cotangents, self.block
@@ -120,18 +128,21 @@ class Loop:
             inner.running[v] = inner.b.expr(block.add_param(v.type))
         for (c, _), p in zip(self.active, block.params[1:], strict=False):
             inner.seed(c.given, p)
+        if self.undoes:
+            inner.undoable.update(v for c in chains(self.op) for v in c.versions())
         self.region.back()
         inner.b.loc = self.op.loc
         self.region.finish([running_or_zeros(inner, v) for v in (*(c.param for c, _ in self.active), *self.captured)])
 
     # ------------------------------------------------------------ residuals
     def _residuals(self) -> list[Thread]:
-        """Saves what the reverse reads; gives the stacks that the reverse loop carries, in order."""
+        """Saves what the reverse reads; gives the stacks and arrays that the reverse loop carries, in order."""
         region = self.region
         if self.op.kind is FOR:
             region.known[region.body.params[0]] = self.index
-        inner = region.threads()
-        chosen = region.residuals(cheap)
+        undo, plan = self._undo()
+        inner = region.threads(v for _, op in undo.late for v in inputs(op))
+        chosen = region.residuals(cheap) if plan is None else plan
         self.saved = chosen.saved
         self.note, self.names = tags(region, chosen)
         if self.note is not None and self.op.kind is FOR:
@@ -148,8 +159,24 @@ class Loop:
         for t in inner:
             made.append(self._carry(t, starts, replaced))
         rewire(region.body, starts)
-        region.settle(chosen.again, front.block.ops, replaced)
+        if plan is None:
+            region.settle(chosen.again, front.block.ops, replaced)
+        else:
+            ends = [self._reverse_carries(c.carried.result) for c in plan.chains]
+            begins = undo.write(plan, ends, replaced)
+            region.settle((), front.block.ops, replaced)
+            self.block.terminator.operands += begins
+            made += [Thread(c.carried.start, c.carried.result, v) for c, v in zip(plan.chains, begins, strict=True)]
         return made
+
+    def _undo(self) -> tuple[Undo, Plan | None]:
+        """Which writes to undo, if any."""
+        undo = Undo(self.region, self.forced or (chains(self.op) if self.undoes else []))
+        if self.forced:
+            return undo, undo.settle(self.forced)
+        outer = self.outer
+        keeps = outer.undoable if outer.in_loop else None
+        return undo, undo.choose(self.region.residuals(cheap), self.size, keeps)
 
     def _add_carried(self, start: Value, name: str = "") -> Value:
         """One more carried value of the primal loop; gives the body's parameter."""
