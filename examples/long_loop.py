@@ -1,4 +1,4 @@
-"""The gradient of a loop of many steps in the memory of few: `checkpoint=` keeps some states and goes on from them again.
+"""The gradient of a loop of many steps in the memory of few: `checkpoint=` keeps some states, to go on from again.
 
 Each way runs in a process of its own, so that its peak memory can be told. The gradients are the same to the last bit.
 """
@@ -52,7 +52,8 @@ def one(way: str) -> None:
 
 
 def main() -> None:
-    print(f"{STEPS} steps of {SIZE} numbers; storing a state for each takes {STEPS * SIZE * 8 / 1e6:.0f} MB", flush=True)
+    stored = STEPS * SIZE * 8 / 1e6
+    print(f"{STEPS} steps of {SIZE} numbers; storing a state for each takes {stored:.0f} MB", flush=True)
     for way in WAYS:
         subprocess.run([sys.executable, __file__, way], check=True)
     print()

@@ -1,8 +1,8 @@
 """NumPy's methods on plain Tensors inside of functions: `t.sum()`, `t.T`, `t.copy()`.
 
 TensorFlow's Tensors have none, and so it is outside. Inside of a `pb.function` plain NumPy programs are handed Tensors
-and Variables too, mostly to be differentiated by them. There the methods mean what NumPy's functions of the same names mean
-for a Tensor: they give a Tensor of its dtype, never a view.
+and Variables too, mostly to be differentiated by them. There the methods mean what NumPy's functions of the same names
+mean for a Tensor: they give a Tensor of its dtype, never a view.
 """
 
 from __future__ import annotations

@@ -221,7 +221,8 @@ def nested(x: Any, A: Any, n: Any) -> Any:
 
 
 PROGRAMS: list[Program] = [
-    element, slices, newaxis, broadcast, whole, views, transposed, reshaped, copies, index_arrays, masks, aliases, calls,
+    element, slices, newaxis, broadcast, whole, views, transposed, reshaped, copies, index_arrays, masks, aliases,
+    calls,
     swaps, branches, local, stops, whiles, integers, nested,
 ]  # fmt: skip
 
