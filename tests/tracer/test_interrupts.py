@@ -16,6 +16,8 @@ import os, signal, sys, threading, time
 import numpy as np
 import pullback as pb
 
+signal.signal(signal.SIGINT, signal.default_int_handler)        # a job in the background ignores it from birth
+
 def soon(delay=0.15):
     threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT)).start()
 
@@ -41,7 +43,7 @@ def lines(text: str) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "interrupted.py"
         file.write_text(text)
-        done = subprocess.run([sys.executable, file], capture_output=True, text=True, timeout=300, env=env, cwd=folder)
+        done = subprocess.run([sys.executable, file], capture_output=True, text=True, timeout=120, env=env, cwd=folder)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout.splitlines()
 
