@@ -26,6 +26,7 @@ from .residuals import Residuals
 from .reverse import ReverseBuilder
 from .rewrite import free_values, inputs
 from .types import StackType, TensorType
+from .undo import Plan
 
 
 @dataclass(slots=True)

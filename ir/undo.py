@@ -23,7 +23,7 @@ from .graph import Block, Op, Value, clone_op
 from .opdef import get
 from .partition import GUESS
 from .residuals import Residuals, bytes_of, cheap
-from .rewrite import free_values, inputs
+from .rewrite import inputs
 
 if TYPE_CHECKING:
     from .reverse_control import RegionReverse, Thread
@@ -76,8 +76,7 @@ def chains(op: Op) -> list[Chain]:
     """The arrays that a loop carries and only changes by writes into slots, in its body or in loops there."""
     body = op.regions[-1]
     inside = {id(x) for x in body.ops}
-    found = [Chain(c, links) for c in carried(op) if c.param.type.shape and (links := _links(c, inside))]
-    return found
+    return [Chain(c, links) for c in carried(op) if c.param.type.shape and (links := _links(c, inside))]
 
 
 def _links(c: Carried, inside: set[int]) -> list[Link] | None:
@@ -208,7 +207,8 @@ class Undo:
 
     def _forget(self, left: Iterable[Chain]) -> None:
         """Takes out the reads that `_look` made for chains that are not undone."""
-        dead = {id(x.old.owner) for c in left for x in c.links if x.old is not None and id(x.old.owner) not in self._turn}
+        reads = [x.old.owner for c in left for x in c.links if x.old is not None]
+        dead = {id(op) for op in reads if id(op) not in self._turn}
         self.body.ops = [op for op in self.body.ops if id(op) not in dead]
 
     # ------------------------------------------------------------ plan

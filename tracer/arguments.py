@@ -81,8 +81,8 @@ def _array(x: Any, key: CallKey) -> None:
             key.items += (ARRAY, (known.np.num, x.shape))
             key.leaves.append(t)
             return
-    t = convert_to_tensor(x)
-    _numpy(t if isinstance(t, SymbolicTensor) or t._data is not x else Tensor(x.copy()), key)
+    found = convert_to_tensor(x)
+    _numpy(found if isinstance(found, SymbolicTensor) or found._data is not x else Tensor(x.copy()), key)
 
 
 def _numpy(x: Any, key: CallKey) -> None:
