@@ -87,9 +87,9 @@ class EntrySpec:
 
     structure: "single" (one return), "tuple", "list", "none" (returns None), or "packed" (a tuple of the returns is
     given to a Python callable, for nested structures). `same` lists (argument, object) pairs: the argument must be
-    that very object (a `self`, True, None), or an equal one where both are exactly int, float (by bits), str or bytes. `scratch` is the arena's size in bytes. `drop_gil` frees other threads
-    while the kernel runs: worth it above about 20 us of work. `slot` holds the array in Tensors and Variables;
-    `none_slots` are set to None in new Tensors.
+    that very object (a `self`, True, None), or an equal one where both are exactly int, float (by bits), str or bytes.
+    `scratch` is the arena's size in bytes. `drop_gil` frees other threads while the kernel runs: worth it above about
+    20 us of work. `slot` holds the array in Tensors and Variables; `none_slots` are set to None in new Tensors.
     """
 
     nargs: int
