@@ -1,6 +1,7 @@
 """Runs the differential corpus on pullback: `python check_conformance.py PATH/check.py`.
 
-Every case of the areas named here must pass: TensorFlow's recorded answers, printed text and errors.
+Every case of the areas named here must pass: TensorFlow's recorded answers, printed text and errors. What pullback does
+not have is named too; a case of those that passes has to leave the list.
 """
 
 import json
@@ -12,7 +13,12 @@ from pathlib import Path
 AREAS = (
     "seeds", "tape", "higher_order", "jacobian", "custom_gradient", "forward_mode", "fn_tracing",
     "op_grad_second_order", "op_grad_float64", "dtype", "errors", "tensor_protocol", "numpy", "repr", "variable",
-    "module", "keras", "random", "ops", "tfe",
+    "module", "keras", "random", "ops", "tfe", "fn_control_flow", "edges", "op_grad", "op_grad_in_function",
+)  # fmt: skip
+
+# Of both op_grad areas. The last one: TensorFlow puts the whole derivative of eigenvalues into the lower triangle.
+NOT_THERE = (
+    "igamma", "batch_to_space", "extract_patches", "conv1d", "conv2d_valid_stride", "conv3d", "max_pool2d", "eigh_vals",
 )  # fmt: skip
 
 
@@ -34,7 +40,9 @@ def main() -> int:
     for area in AREAS:
         passed, total, failures = run_area(check, area)
         print(f"{area}: {passed} of {total} pass")
-        wrong += [f"FAIL {case}: {why}" for case, why in failures.items()]
+        excused = {f"{area}.{case}" for case in NOT_THERE if area in ("op_grad", "op_grad_in_function")}
+        wrong += [f"FAIL {case}: {why}" for case, why in failures.items() if case not in excused]
+        wrong += [f"{case} passes: take it out of the list" for case in excused - set(failures)]
         if not total:
             wrong.append(f"area {area} has no cases")
     print("\n".join(wrong))
