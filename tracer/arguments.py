@@ -77,9 +77,8 @@ def _array(x: Any, key: CallKey) -> None:
         key.sources[len(key.leaves)] = x
         known = BY_NUMPY.get(x.dtype)
         if known is not None and not slow_mode.count:
-            t = OurArray(np.array(x, known.np, order="C"))
             key.items += (ARRAY, (known.np.num, x.shape))
-            key.leaves.append(t)
+            key.leaves.append(OurArray(np.array(x, known.np, order="C")))
             return
     found = convert_to_tensor(x)
     _numpy(found if isinstance(found, SymbolicTensor) or found._data is not x else Tensor(x.copy()), key)

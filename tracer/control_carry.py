@@ -82,7 +82,8 @@ class LoopState:
     Attributes:
       start: values before the loop. promoted: Python numbers that have to be tensors, with their types.
       arrays: those of them that become arrays. rebound: variables that are another array after a trip than before it;
-      others are one array all along, and what is written to it is the array's own state.
+      others are one array all along, and what is written to it is the array's own state. handles: Tensors that the body
+      writes to, to which the same applies.
     """
 
     def __init__(
@@ -96,11 +97,17 @@ class LoopState:
         self.promoted: dict[Key, TensorType] = {}
         self.arrays: set[Key] = set()
         self.rebound: set[Key] = set()
+        self.handles: set[Key] = set()
         self.parts: dict[str, tuple[Structure, list[Any]]] = {}
         for n in self.names:
             value = start.get(n, UNDEFINED)
             if not self.unset(n):
                 self.parts[n] = taken_apart(value)
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is at least one trip, which is not cut short."""
+        return False
 
     def unset(self, name: str) -> bool:
         """Whether the body cannot know the variable's value from before: it has none, or is a flag that is not set."""
@@ -111,14 +118,25 @@ class LoopState:
     def begin(self) -> None:
         """A new attempt."""
         self.slots: dict[Key, Slot] = {}
+        self.entered: dict[Key, SymbolicTensor] = {}
         self.variables: list[dict[int, Value]] = []
         self.regions: list[Region] = []
         for name, (_, leaves) in self.parts.items():
             for i, leaf in enumerate(leaves):
                 if (name, i) in self.promoted:
                     self.slots[name, i] = Slot(name, self.promote(leaf, (name, i)))
-                elif isinstance(leaf, Tensor) and ((name, i) in self.rebound or not self.trace.is_handle(leaf)):
+                elif isinstance(leaf, Tensor) and ((name, i) in self.rebound or not self._is_handle((name, i), leaf)):
                     self.slots[name, i] = Slot(name, leaf._resolved())
+
+    def _is_handle(self, key: Key, leaf: Any) -> bool:
+        return key in self.handles or self.trace.is_handle(leaf)
+
+    def _written_to(self) -> bool:
+        """Whether the body wrote to a Tensor that it got by value: then others who have it would see that."""
+        found = {k for k, t in self.entered.items() if t.value is not self.slots[k].params[-1]}
+        new = {k for k in found if k not in self.rebound and k not in self.promoted} - self.handles
+        self.handles |= new
+        return bool(new)
 
     def promote(self, leaf: Any, key: Key) -> Tensor:
         """A number as a tensor of the type, made before the loop."""
@@ -153,6 +171,7 @@ class LoopState:
         if slot is None:
             return leaf
         here = slot.at_start(self.trace)
+        self.entered[key] = here
         if key[0] != "ag_value" and key in self.rebound and self._others_have(leaf):
             self.trace.share(here, [leaf], key[0], "the trips of the loop")
         return here
@@ -182,7 +201,7 @@ class LoopState:
                 again |= self._compare(body, name, value)
         known = self.variables[-1]
         found = [k for k in body.assigned if self.trace.states[k].is_handle and k not in known]
-        return not again and not found
+        return not self._written_to() and not again and not found
 
     def _late(self, body: Region, name: str, value: Any) -> None:
         """A variable without a value before the loop."""
@@ -357,9 +376,25 @@ class LoopState:
                 values[name] = self.start.get(name, UNDEFINED)
         return values
 
+    def _after(self, key: Key, before: Any, slot: Slot, t: Any) -> Any:
+        """A variable after the loop that is another array than before it: perhaps one that others have."""
+        y: Any = slot.final
+        if key not in self.rebound or not isinstance(t, SymbolicTensor) or not isinstance(y, SymbolicTensor):
+            return t
+        root = y if y._part is None else y._part.base
+        older = [] if self.trace.home_of(root) is self.regions[-1].block else [root]
+        if older and root is y and self.runs:
+            return y
+        if not self.runs and self._others_have(before):
+            older.append(before if before._part is None else before._part.base)
+        if older and key[0] != "ag_value":
+            self.trace.share(t, older, key[0], "the number of trips of the loop")
+        return t
+
     def outcome(self, key: Key, leaf: Any, carried: Carried, outs: Sequence[Tensor]) -> Any:
         """A leaf after the loop."""
         slot = self.slots.get(key) or self.extras.get(key)
         if key in carried.slots:
-            return outs[carried.slots[key]] if slot is None else slot.result(outs[carried.slots[key]])
+            t = outs[carried.slots[key]]
+            return t if slot is None else self._after(key, leaf, slot, slot.result(t))
         return leaf if slot is None else slot.initial

@@ -64,6 +64,11 @@ class NumberState(LoopState):
         self.counters: dict[Key, int] = {}
         self.no_counter: set[Key] = set()
 
+    @property
+    def runs(self) -> bool:
+        """As in the base."""
+        return self.steady and bool(self.trips)
+
     @classmethod
     def of_while(cls, owners: Owners, *args: Any) -> NumberState:
         """The state of a `while` that a number controls, which belongs to the loops of these trials."""

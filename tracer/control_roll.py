@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..ir.dtypes import int32, int64
-from ..ir.graph import Loc, Value
+from ..ir.graph import Block, Loc, Value
 from ..runtime.convert import as_tensor
 from ..runtime.location import user_location
 from ..runtime.tensor import Tensor
@@ -82,6 +82,8 @@ class Saved:
             for key in [k for k in table if k not in kept]:
                 del table[key]
         del trace.created[self.created :], trace.loops[self.notes :]
+        dropped = Block()
+        trace.closed.update((r, dropped) for op in trace.builder.block.ops[self.ops :] for r in op.results)
         del trace.builder.block.ops[self.ops :]
 
 

@@ -70,6 +70,12 @@ def shift(x: Any) -> None:
     x[1:] = x[:-1] * 2.0
 
 
+def count(n: Any, z: Any) -> Any:
+    n += 1.0
+    z[...] = z + 1.0
+    return n * z
+
+
 def halve(x: Any) -> Any:
     x /= 2.0
     return {"x": x, "rest": (x + 1.0, None)}
@@ -93,6 +99,7 @@ PROGRAMS: list[tuple[Callable[..., Any], Callable[[], tuple[Any, ...]]]] = [
     (place, lambda: (vector(), np.array([1, 4]), np.array([7.5, 8.5]))),
     (shift, lambda: (vector(),)),
     (halve, lambda: (vector(),)),
+    (count, lambda: (np.float64(2.0), np.array(3.0))),
 ]
 
 
@@ -287,6 +294,7 @@ def test_failed_calls_leave_the_callers_arrays_as_they_were() -> None:
         f(x.copy(), np.int64(1))
 
 
+@native
 def test_no_leaks() -> None:
     f, g = pb.function(recur), pb.function(lambda x, k: {"a": x * k})
     x, A, k = vector(), matrix(), np.float64(1.0)
