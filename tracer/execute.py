@@ -126,7 +126,8 @@ def static(fn: Function, sizes: Sizes) -> Function:
 
 
 def optimised(fn: Function, sizes: Sizes = ()) -> Function:
-    """The function as the code generator gets it."""
+    """The function as the code generator gets it; as it is where only the interpreter can run it."""
     from ..codegen.pipeline import optimise
 
-    return optimise(static(fn, sizes))
+    ready = static(fn, sizes)
+    return ready if runtime_sizes(ready.body) else optimise(ready)

@@ -116,8 +116,8 @@ def _code(
     fn: Function, donate: Mapping[int, int], stage: str, options: CodeOptions
 ) -> tuple[str, re.Pattern[str] | None]:
     """What the code generator makes, and the pattern of its parts when it is not written like the IR."""
-    if not fn.is_static:
-        sizes = sorted({s for t in fn.param_types for d in t.shape if isinstance(d, Dim) for s in d.symbols})
+    sizes = sorted({s for t in fn.param_types for d in t.shape if isinstance(d, Dim) for s in d.symbols})
+    if sizes:
         raise ValueError(
             f"the stage {stage!r} needs sizes as numbers, found {', '.join(sizes)}: give for example f32[100]"
         )

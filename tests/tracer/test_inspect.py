@@ -120,3 +120,15 @@ def test_code_for_the_sizes_of_the_arguments_where_the_trace_leaves_them_open() 
     assert "[41]" in f.inspect("f32[41]", stage="kernels")
     assert "[41]" in f.inspect("f32[41]", stage="kernels", grad="x")
     assert "f32[42]" in f.inspect("f32[42]", stage="opt")
+
+
+def test_a_size_that_no_compiled_form_has_is_left_to_the_interpreter() -> None:
+    f = pb.function(lambda x, mask: pb.reshape(x[mask], [-1]))
+    x, mask = np.arange(12.0).reshape(3, 4), np.array([True, False, True])
+    np.testing.assert_array_equal(f(pb.constant(x), pb.constant(mask)), x[mask].reshape(-1))
+    for stage in ("opt", "kernels", "llvm"):
+        text = f.inspect("f64[3, 4], bool[3]", stage=stage)
+        assert stage == "opt" or "the interpreter runs this function" in text
+        fn = parse(text[text.index("func @") :])
+        verify(fn)
+        np.testing.assert_array_equal(interpret(fn, [x, mask])[0], x[mask].reshape(-1))
