@@ -16,8 +16,6 @@ import os, signal, sys, threading, time
 import numpy as np
 import pullback as pb
 
-signal.signal(signal.SIGINT, signal.default_int_handler)        # a job in the background ignores it from birth
-
 def soon(delay=0.15):
     threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT)).start()
 

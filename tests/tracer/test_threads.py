@@ -174,7 +174,6 @@ def test_interrupt_leaves_a_usable_process() -> None:
     done = run_python("""
         import os, signal, threading, time
         import numpy as np, pullback as pb
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it from birth
         def interrupt_soon(delay):
             threading.Timer(delay, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
         def body(x):
