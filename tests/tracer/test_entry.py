@@ -14,25 +14,8 @@ import numpy as np
 import pytest
 
 import pullback as pb
-from pullback.codegen.layout import layout
-from pullback.tracer.function import Function
 
-native = pytest.mark.skipif(layout() is None, reason="no native entries here")
-
-
-def slow_calls(f: Function, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Counts the calls that reach Python."""
-    seen: list[Any] = []
-    original = Function._slow_call
-
-    def counted(self: Function, *args: Any, **kwargs: Any) -> Any:
-        if self is f:
-            seen.append(args)
-        return original(self, *args, **kwargs)
-
-    monkeypatch.setattr(Function, "_slow_call", counted)
-    return seen
-
+from .native_calls import native, slow_calls
 
 X = np.array([1.0, 2.0, 3.0], np.float32)
 CASES: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = [
