@@ -255,11 +255,6 @@ def broadcast(at: At, out_shape: Sequence[int], in_shape: Sequence[int]) -> At:
     return tuple(ZERO if n == 1 else at[skip + k] for k, n in enumerate(in_shape))
 
 
-def is_affine(e: Index) -> bool:
-    """Whether only loop variables occur."""
-    return all(type(a) is Var for a in e.terms)
-
-
 def levels_of(e: Index) -> set[int]:
     """The levels whose variables occur in `e`, inside other atoms too."""
     out: set[int] = set()

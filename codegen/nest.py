@@ -20,7 +20,6 @@ from .plan import Kernel, Leaf, Root, Walk
 CHAIN = 256  # additions in f32 per lane before the sum goes to f64: 4096 elements of 16 lanes
 _HEAVY = 40  # a body that costs more is not unrolled
 _UNROLL = 4
-_EIGHT_BYTES = ("f64", "i64")
 
 
 @dataclass(slots=True)

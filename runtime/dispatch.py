@@ -7,7 +7,7 @@ explained by the op's own type rule only when something went wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -98,5 +98,4 @@ def with_line(error: OpError) -> OpError:
     return error
 
 
-_Op = Callable[..., Any]
 __all__ = ["apply", "apply_unrecorded", "call", "check", "explain", "record", "with_line"]

@@ -61,9 +61,6 @@ class StackedList:
             shared[id(found)] = found, _LOST
         return found
 
-    def _as_list(self) -> list[Tensor]:
-        return list(self)
-
     @property
     def dtype(self) -> Any:
         """The dtype of the elements."""

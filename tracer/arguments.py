@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.dims import Dim
 from ..ir.dtypes import _BY_NP as BY_NUMPY
 from ..ir.types import TensorType
 from ..runtime.array import Array as OurArray
@@ -239,8 +238,3 @@ def without_arrays(key: tuple[Any, ...]) -> tuple[Any, ...]:
 def is_tensor_item(item: Any) -> bool:
     """Whether an item of a key stands for a tensor: (dtype number, shape)."""
     return isinstance(item, tuple) and len(item) == 2 and type(item[0]) is int and isinstance(item[1], tuple)
-
-
-def has_symbols(key: tuple[Any, ...]) -> bool:
-    """Whether some size in the key is not a number."""
-    return any(is_tensor_item(k) and any(d is None or isinstance(d, Dim) for d in k[1]) for k in key)
