@@ -96,6 +96,8 @@ class Appending:
         trace = self.trial.trace
         if trace.builder.block is not self.block:
             self.stop("is appended to on some trips only, or in an inner loop on tensors")
+        if trace.runtime_sizes.changes(self.block, stacked):
+            self.stop("gets elements whose size changes from trip to trip")
         if self.entries and self.entries[0][0].type.shape[1:] != stacked.type.shape[1:]:
             self.stop("gets elements of several shapes")
         if self.entries and self.entries[0][0].dtype is not stacked.dtype:

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..ir.types import TensorType
+from ..runtime.location import at
 from ..runtime.tensor import Tensor
 from . import number_range
 from .control_carry import Carried, Key, LoopState, Slot
 from .control_region import Region
-from .control_state import converted, is_flag, same
+from .control_state import converted, is_flag, label, same
 from .number import TENSORS, Number, Owners, joined, kind_of, owners_of, range_of, storage
 from .number_range import INT32, INT64, Range, exactly, plain
-from .trials import give_up
+from .trials import give_up, impossible
 
 MAX_WIDENED = 4
 
@@ -232,6 +233,9 @@ class NumberState(LoopState):
                 self.numbers[name, i] = Guess(leaf.kind, leaf.range, leaf.owners)
             with body.again():
                 return converted(leaf, storage(leaf.kind, leaf.range))
+        if isinstance(leaf, Tensor) and self.trace.runtime_sizes.changes(body.block, leaf):
+            what = f"{label(name)} has another size after every trip, and is used after the loop"
+            impossible(f"{what}: write into an array that is made before the loop{at()}", self.owners)
         return leaf
 
     # ------------------------------------------------------------ after the loop

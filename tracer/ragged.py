@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..ir.control import runtime_sizes
 from ..ir.dims import Dim, DimLike, ceildiv, symbol, symbols_of
 from ..ir.dtypes import int64
 from ..ir.elementwise import Elementwise
@@ -42,6 +43,11 @@ class Sizes:
         self._ranges: dict[int, tuple[Value, DimLike | None, DimLike | None]] = {}  # of loops' indices
         # By key: the block in which it was bound, what it stands for, and the values whose ids are in the key.
         self._made: dict[Any, tuple[Block, tuple[Any, ...], Any]] = {}
+
+    def changes(self, body: Block, t: Tensor) -> bool:
+        """Whether a loop's body binds a size of the tensor, which may be another one on every trip."""
+        used = frozenset[str]().union(*(symbols_of(d) for d in t.type.shape)) & self.names
+        return bool(used) and not used.isdisjoint(runtime_sizes(body))
 
     # ------------------------------------------------------------ slices
     def span(self, t: Tensor, axis: int, start: Any, stop: Any, step: int) -> tuple[Tensor, Dim]:

@@ -419,3 +419,17 @@ def test_what_cannot_be_padded_is_interpreted_and_says_so_when_differentiated() 
     np.testing.assert_allclose(np.asarray(y), np.tile(SMALL[:2], 2) * 2.0)
     with pytest.raises(LookupError, match=r"test_ragged.py:\d+"):
         tape.gradient(y, x)
+
+
+def test_a_size_of_the_last_trip_needs_the_number_of_trips() -> None:
+    def last(x: Any, n: Any) -> Any:
+        for i in range(n):
+            y = x[:i]
+        return y
+
+    x = np.arange(8.0)
+    f = pb.function(last)
+    np.testing.assert_array_equal(f(x, 6), last(x, 6))
+    assert "'y' has another size after every trip" in f.explain()
+    with pytest.raises(TypeError, match=r"'y' has another size .* write into an array .*test_ragged.py:\d+"):
+        f(x, pb.constant(6))
