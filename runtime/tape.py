@@ -21,11 +21,13 @@ from . import nest
 from .backward import Record, sweep
 from .context import context, pop, push
 from .convert import as_tensor
+from .dispatch import apply
 from .eager_builder import EAGER
 from .errors import ShapeMismatch, fail
 from .explain import Cut, explain_path
 from .live import Moves, dismiss, enlist
 from .location import user_location, warn
+from .numpy_methods import NumpyMethods
 from .tensor import Tensor, wrap
 from .variable import Variable
 
@@ -286,7 +288,8 @@ class GradientTape:
         out: list[Tensor | None] = []
         for s in meant:
             g = found.get(id(s))
-            out.append(None if g is None else wrap(g) if raw else g)
+            t = None if g is None else wrap(g) if raw else g
+            out.append(_array(t) if t is not None and isinstance(s, NumpyMethods) else t)
         return out
 
     def jacobian(
@@ -326,6 +329,13 @@ class GradientTape:
         s = self._asked.get(id(s), s)
         self._moves.settle(self._records)
         return explain_path(t, s, self._records, self._watched, list(self._cuts.values()), self._watch_accessed)
+
+
+def _array(g: Tensor) -> Tensor:
+    """The gradient by an array, which is an array too."""
+    from .array import array_of
+
+    return array_of(apply(get("identity"), (g,), {}))  # type: ignore[no-any-return]
 
 
 def _differentiable(t: Any) -> bool:

@@ -99,6 +99,17 @@ def test_views_are_recorded_when_they_are_read() -> None:
     np.testing.assert_array_equal(tape.gradient(loss, x), [3 + 40, 0, 1, 1])
 
 
+def test_the_gradient_by_an_array_is_an_array() -> None:
+    x, t = pb.array(X), pb.constant(X)
+    for source, kind in ((x, type(x)), (t, pb.Tensor)):
+        with pb.GradientTape() as tape:
+            tape.watch(source)
+            y = pb.reduce_sum(source * source)
+        g = tape.gradient(y, source)
+        assert type(g) is kind
+        np.testing.assert_array_equal(g, 2 * X)
+
+
 def test_a_view_is_a_target() -> None:
     x = watched()
     with pb.GradientTape() as tape:
