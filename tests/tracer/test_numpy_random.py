@@ -139,7 +139,7 @@ def close(have: Any, want: Any) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_programs_of_exact_operations(dtype: Any, tmp_path: Path) -> None:
-    @many(500)
+    @many(100)
     @given(programs(exact=True, ints=dtype is np.float64), st.integers(0, 3))
     def check(text: str, n: int) -> None:
         check_all_ways(text, n, dtype, equal, tmp_path)
@@ -148,7 +148,7 @@ def test_programs_of_exact_operations(dtype: Any, tmp_path: Path) -> None:
 
 
 def test_programs_with_functions_and_sums(tmp_path: Path) -> None:
-    @many(500)
+    @many(100)
     @given(programs(exact=False), st.integers(0, 3))
     def check(text: str, n: int) -> None:
         check_all_ways(text, n, np.float64, close, tmp_path)
@@ -214,7 +214,7 @@ def check_second_order(d: Derivatives) -> None:
 def test_first_derivatives(tmp_path: Path) -> None:
     tried: list[bool] = []
 
-    @many(400)
+    @many(60)
     @given(programs(exact=False), st.integers(0, 3))
     def check(text: str, n: int) -> None:
         d = Derivatives(text, n, tmp_path)
@@ -225,7 +225,7 @@ def test_first_derivatives(tmp_path: Path) -> None:
 
 
 def test_second_derivatives(tmp_path: Path) -> None:
-    @many(100)
+    @many(20)
     @given(programs(exact=False), st.integers(0, 3))
     def check(text: str, n: int) -> None:
         d = Derivatives(text, n, tmp_path)
