@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .accumulate import Cotangents, zeros
 from .activity import contribute, is_loop, vary
@@ -26,6 +27,9 @@ from .residuals import Residuals
 from .reverse import ReverseBuilder
 from .rewrite import free_values, inputs
 from .types import StackType, TensorType
+
+if TYPE_CHECKING:
+    from .undo import Plan
 
 
 @dataclass(slots=True)

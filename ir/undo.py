@@ -12,7 +12,7 @@ that is read from a state that the reverse has not gone back to yet when it is n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,12 +23,13 @@ from .graph import Block, Op, Value, clone_op
 from .opdef import get
 from .partition import GUESS
 from .residuals import Residuals, bytes_of, cheap
-from .rewrite import free_values, inputs
+from .rewrite import inputs
 
 if TYPE_CHECKING:
     from .reverse_control import RegionReverse, Thread
 
 _WRITES = {"update", "add_at"}
+GAIN = 2  # undoing saves at most one GAIN-th of what is saved otherwise, or is not done
 _LAST = 1 << 60
 # A place in the reverse block: before the op of this number, and there in the order of the second number.
 Place = tuple[int, int]
@@ -63,7 +64,6 @@ class Plan:
 
     Attributes:
       saved, again: see `Residuals`. at: where in the reverse block a value can be had; at the front if not listed.
-      undone: the states that a loop's own reverse gives back, by the state after the loop.
     """
 
     chains: list[Chain]
@@ -76,8 +76,7 @@ def chains(op: Op) -> list[Chain]:
     """The arrays that a loop carries and only changes by writes into slots, in its body or in loops there."""
     body = op.regions[-1]
     inside = {id(x) for x in body.ops}
-    found = [Chain(c, links) for c in carried(op) if c.param.type.shape and (links := _links(c, inside))]
-    return found
+    return [Chain(c, links) for c in carried(op) if c.param.type.shape and (links := _links(c, inside))]
 
 
 def _links(c: Carried, inside: set[int]) -> list[Link] | None:
@@ -108,13 +107,13 @@ class Undo:
     """Chooses what the reverse of a loop undoes, and writes that.
 
     Attributes:
-      forced: whether the given chains are to be undone whatever it costs: a loop around needs that.
+      candidates: the chains to choose from. late: loops that do nothing but undo, and where they stand.
     """
 
     def __init__(self, region: RegionReverse, candidates: list[Chain]) -> None:
         self.region, self.body, self.block = region, region.body, region.block
         self.candidates = candidates
-        self.late: list[tuple[Place, Op]] = []  # loops that do nothing but undo, and where they stand
+        self.late: list[tuple[Place, Op]] = []
         n = len(self.body.ops)
         self._turn = {id(op): n - i for i, op in enumerate(self.body.ops)}
 
@@ -126,7 +125,7 @@ class Undo:
           outer_keeps: arrays whose last value is to be had without saving it; None where all are.
         """
         most = sum(bytes_of(v) for v in usual.saved)
-        if not self.candidates or most < 2 * min(self._least(c) for c in self.candidates):
+        if not self.candidates or most < GAIN * min(self._least(c) for c in self.candidates):
             return None
         many = trips if isinstance(trips, int) and trips > 0 else GUESS
         kept = None if outer_keeps is None else set(outer_keeps)
@@ -137,7 +136,7 @@ class Undo:
 
         self._look(self.candidates)
         best = self._best(cost)
-        if best is None or 2 * cost(best) > most:
+        if best is None or GAIN * cost(best) > most:
             self._forget(self.candidates)
             return None
         self._forget([c for c in self.candidates if c not in best.chains])
@@ -147,9 +146,8 @@ class Undo:
         """What undoing a chain saves at least."""
         return sum(bytes_of(x.op.operands[1]) for x in chain.links if x.op.kind.name in _WRITES)
 
-    def _best(self, cost: object) -> Plan | None:
+    def _best(self, cost: Callable[[Plan], int]) -> Plan | None:
         """Leaves out one chain after the other as long as that does not cost more."""
-        assert callable(cost)
         chosen = list(self.candidates)
         best = self._plan(chosen)
         for c in self.candidates:
@@ -166,7 +164,8 @@ class Undo:
             for link in chain.links:
                 if is_loop(link.op) and self._thread(link) is None:
                     self._force(link)
-        return self._plan(chosen)
+        missing = any(is_loop(x.op) and self._thread(x) is None for c in chosen for x in c.links)
+        return None if missing else self._plan(chosen)
 
     def _force(self, link: Link) -> None:
         from .reverse_loop import Loop
@@ -208,7 +207,9 @@ class Undo:
 
     def _forget(self, left: Iterable[Chain]) -> None:
         """Takes out the reads that `_look` made for chains that are not undone."""
-        dead = {id(x.old.owner) for c in left for x in c.links if x.old is not None and id(x.old.owner) not in self._turn}
+        dead = {
+            id(x.old.owner) for c in left for x in c.links if x.old is not None and id(x.old.owner) not in self._turn
+        }
         self.body.ops = [op for op in self.body.ops if id(op) not in dead]
 
     # ------------------------------------------------------------ plan
@@ -296,9 +297,7 @@ class Undo:
         self._merge(sorted(placed, key=lambda x: x[:2]))
         return [mapping[c.carried.param] for c in plan.chains]
 
-    def _undos(
-        self, plan: Plan, starts: Sequence[Value], mapping: dict[Value, Value]
-    ) -> list[tuple[Place, int, Op]]:
+    def _undos(self, plan: Plan, starts: Sequence[Value], mapping: dict[Value, Value]) -> list[tuple[Place, int, Op]]:
         """The ops that put slots back, reading the body's values; `mapping` learns every state."""
         made: list[tuple[Place, int, Op]] = []
         for chain, start in zip(plan.chains, starts, strict=True):
