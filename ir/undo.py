@@ -26,6 +26,7 @@ from .residuals import Residuals, bytes_of, cheap
 from .rewrite import inputs
 
 if TYPE_CHECKING:
+    from .ledger import Note
     from .reverse_control import RegionReverse, Thread
 
 _WRITES = {"update", "add_at"}
@@ -70,6 +71,13 @@ class Plan:
     saved: list[Value]
     again: list[Op]
     at: dict[Value, Place] = field(default_factory=dict)
+
+    def explain(self, note: Note) -> None:
+        """Says of the old values of slots which write needs them."""
+        writes = {x.old: x.op for c in self.chains for x in c.links if x.old is not None}
+        for v, k in zip(self.saved, note.kept, strict=True):
+            if v in writes and k.why[1] is None:
+                k.why = (writes[v].kind.name, writes[v].loc)
 
 
 def chains(op: Op) -> list[Chain]:

@@ -47,7 +47,7 @@ func @f(%m: f64[n, n], %n32: i32) -> f64[n, n] {
 
 
 def kept(fn: Function) -> list[str]:
-    """The types of what loops carry on stacks and in arrays of residuals: all but the first result of the first loop."""
+    """The types of what the first loop carries beside its first value: stacks and arrays of residuals."""
     loop = next(op for op in fn.body.ops if op.kind is FOR)
     return [str(r.type) for r in loop.results[1:]]
 
