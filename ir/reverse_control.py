@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .accumulate import Cotangents, zeros
 from .activity import contribute, is_loop, vary
@@ -27,6 +28,9 @@ from .reverse import ReverseBuilder
 from .rewrite import free_values, inputs
 from .types import StackType, TensorType
 from .undo import Plan
+
+if TYPE_CHECKING:
+    from .undo import Plan
 
 
 @dataclass(slots=True)

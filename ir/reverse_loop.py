@@ -147,6 +147,8 @@ class Loop:
         self.note, self.names = tags(region, chosen)
         if self.note is not None and self.op.kind is FOR:
             self.note.trips = trip_size(self.trips)
+        if self.note is not None and plan is not None:
+            plan.explain(self.note)
         front = IRBuilder(Block(), self.op.loc)
         replaced: dict[Value, Value] = {}
         made: list[Thread] = []

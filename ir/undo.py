@@ -12,7 +12,7 @@ that is read from a state that the reverse has not gone back to yet when it is n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,9 +26,11 @@ from .residuals import Residuals, bytes_of, cheap
 from .rewrite import inputs
 
 if TYPE_CHECKING:
+    from .ledger import Note
     from .reverse_control import RegionReverse, Thread
 
 _WRITES = {"update", "add_at"}
+GAIN = 2  # undoing saves at most one GAIN-th of what is saved otherwise, or is not done
 _LAST = 1 << 60
 # A place in the reverse block: before the op of this number, and there in the order of the second number.
 Place = tuple[int, int]
@@ -37,12 +39,21 @@ FRONT: Place = (-1, 0)
 
 @dataclass(slots=True)
 class Link:
-    """One change of the array: `op` made `after` from `before`; `old` is what the slot held, None for a loop."""
+    """One change of the array: `op` made `after` from `before`.
+
+    `old` is what the slot held: None for a loop, and for a write that changes nothing, as `A[i] = A[i]` does, which is
+    how `A[i] += x` ends.
+    """
 
     op: Op
     before: Value
     after: Value
     old: Value | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether it overwrites a slot."""
+        return self.op.kind.name in _WRITES and not _idle(self.op)
 
 
 @dataclass(slots=True)
@@ -63,13 +74,19 @@ class Plan:
 
     Attributes:
       saved, again: see `Residuals`. at: where in the reverse block a value can be had; at the front if not listed.
-      undone: the states that a loop's own reverse gives back, by the state after the loop.
     """
 
     chains: list[Chain]
     saved: list[Value]
     again: list[Op]
     at: dict[Value, Place] = field(default_factory=dict)
+
+    def explain(self, note: Note) -> None:
+        """Says of the old values of slots which write needs them."""
+        writes = {x.old: x.op for c in self.chains for x in c.links if x.old is not None}
+        for v, k in zip(self.saved, note.kept, strict=True):
+            if v in writes and k.why[1] is None:
+                k.why = (writes[v].kind.name, writes[v].loc)
 
 
 def chains(op: Op) -> list[Chain]:
@@ -103,17 +120,53 @@ def _before(v: Value) -> Value | None:
     return None
 
 
+def slot(op: Op) -> dict[str, object]:
+    """The attributes of a `slice` that reads what a write overwrites."""
+    return {"starts": op.attrs["starts"], "sizes": op.operands[1].type.shape, "strides": op.attrs["strides"]}
+
+
+def _idle(op: Op) -> bool:
+    """Whether an `update` writes what is there already."""
+    return op.kind.name == "update" and _holds(op.operands[1], op)
+
+
+def _holds(v: Value, write: Op) -> bool:
+    """Whether a value is what the slot of a write holds before it."""
+    base = write.operands[0]
+    if v is base:
+        return slot(write) == {"starts": (0,) * v.type.rank, "sizes": v.type.shape, "strides": (1,) * v.type.rank}
+    op = v.owner
+    if not isinstance(op, Op):
+        return False
+    if op.kind.name == "where":
+        return op.operands[1].type == op.operands[2].type == v.type and all(_holds(x, write) for x in op.operands[1:])
+    if op.kind.name in ("stop_gradient", "identity"):
+        return _holds(op.operands[0], write)
+    return op.kind.name == "slice" and op.operands == [base, *write.operands[2:]] and op.attrs == slot(write)
+
+
+def _least(chain: Chain) -> int:
+    """What undoing the writes of a chain saves at least, in one trip."""
+    return sum(bytes_of(x.op.operands[1]) for x in chain.links if x.writes)
+
+
+def _all(link: Link) -> int:
+    """What undoing a loop saves that its own reverse does not."""
+    inner = next(c for c in chains(link.op) if c.carried.result is link.after)
+    return GUESS * (_least(inner) + sum(_all(x) for x in inner.links if is_loop(x.op)))
+
+
 class Undo:
     """Chooses what the reverse of a loop undoes, and writes that.
 
     Attributes:
-      forced: whether the given chains are to be undone whatever it costs: a loop around needs that.
+      candidates: the chains to choose from. late: loops that do nothing but undo, and where they stand.
     """
 
     def __init__(self, region: RegionReverse, candidates: list[Chain]) -> None:
         self.region, self.body, self.block = region, region.body, region.block
         self.candidates = candidates
-        self.late: list[tuple[Place, Op]] = []  # loops that do nothing but undo, and where they stand
+        self.late: list[tuple[Place, Op]] = []
         n = len(self.body.ops)
         self._turn = {id(op): n - i for i, op in enumerate(self.body.ops)}
 
@@ -125,30 +178,27 @@ class Undo:
           outer_keeps: arrays whose last value is to be had without saving it; None where all are.
         """
         most = sum(bytes_of(v) for v in usual.saved)
-        if not self.candidates or most < 2 * min(self._least(c) for c in self.candidates):
+        if not self.candidates or most < GAIN * min(_least(c) for c in self.candidates):
             return None
         many = trips if isinstance(trips, int) and trips > 0 else GUESS
         kept = None if outer_keeps is None else set(outer_keeps)
 
         def cost(plan: Plan) -> int:
             ends = [c.carried.result for c in plan.chains if kept is not None and c.carried.result not in kept]
-            return sum(bytes_of(v) for v in plan.saved) + sum(bytes_of(v) // many for v in ends)
+            further = [x for c in plan.chains for x in c.links if is_loop(x.op) and self._thread(x) is None]
+            saved = sum(bytes_of(v) for v in plan.saved) + sum(bytes_of(v) // many for v in ends)
+            return saved + sum(_all(x) for x in further)
 
         self._look(self.candidates)
         best = self._best(cost)
-        if best is None or 2 * cost(best) > most:
+        if best is None or GAIN * cost(best) > most:
             self._forget(self.candidates)
             return None
         self._forget([c for c in self.candidates if c not in best.chains])
         return self.settle(best.chains)
 
-    def _least(self, chain: Chain) -> int:
-        """What undoing a chain saves at least."""
-        return sum(bytes_of(x.op.operands[1]) for x in chain.links if x.op.kind.name in _WRITES)
-
-    def _best(self, cost: object) -> Plan | None:
+    def _best(self, cost: Callable[[Plan], int]) -> Plan | None:
         """Leaves out one chain after the other as long as that does not cost more."""
-        assert callable(cost)
         chosen = list(self.candidates)
         best = self._plan(chosen)
         for c in self.candidates:
@@ -165,7 +215,8 @@ class Undo:
             for link in chain.links:
                 if is_loop(link.op) and self._thread(link) is None:
                     self._force(link)
-        return self._plan(chosen)
+        missing = any(is_loop(x.op) and self._thread(x) is None for c in chosen for x in c.links)
+        return None if missing else self._plan(chosen)
 
     def _force(self, link: Link) -> None:
         from .reverse_loop import Loop
@@ -183,15 +234,11 @@ class Undo:
         """Reads each slot right before it is written, where the body does not read it anyway."""
         for chain in chosen:
             for link in chain.links:
-                if link.op.kind.name in _WRITES and link.old is None:
+                if link.writes and link.old is None:
                     link.old = self._same_read(link) or self._read(link)
 
-    def _slot(self, link: Link) -> dict[str, object]:
-        attrs = link.op.attrs
-        return {"starts": attrs["starts"], "sizes": link.op.operands[1].type.shape, "strides": attrs["strides"]}
-
     def _same_read(self, link: Link) -> Value | None:
-        wanted, operands = self._slot(link), [link.before, *link.op.operands[2:]]
+        wanted, operands = slot(link.op), [link.before, *link.op.operands[2:]]
         for op in self.body.ops:
             if op.kind.name == "slice" and op.operands == operands and op.attrs == wanted:
                 return op.result
@@ -200,15 +247,16 @@ class Undo:
     def _read(self, link: Link) -> Value:
         b = IRBuilder(Block(), link.op.loc)
         operands = [link.before, *link.op.operands[2:]]
-        old = b.emit(get("slice"), operands, self._slot(link))[0]
+        old = b.emit(get("slice"), operands, slot(link.op))[0]
         at = next(i for i, op in enumerate(self.body.ops) if op is link.op)
         self.body.ops[at:at] = b.block.ops
         return old
 
     def _forget(self, left: Iterable[Chain]) -> None:
         """Takes out the reads that `_look` made for chains that are not undone."""
-        reads = [x.old.owner for c in left for x in c.links if x.old is not None]
-        dead = {id(op) for op in reads if id(op) not in self._turn}
+        dead = {
+            id(x.old.owner) for c in left for x in c.links if x.old is not None and id(x.old.owner) not in self._turn
+        }
         self.body.ops = [op for op in self.body.ops if id(op) not in dead]
 
     # ------------------------------------------------------------ plan
@@ -236,7 +284,8 @@ class Undo:
             place = FRONT
             for link in reversed(chain.links):
                 states[link.after] = place
-                place = max(place, self._given_back(link))
+                if link.writes or is_loop(link.op):
+                    place = max(place, self._given_back(link))
                 if link.old is not None:
                     old.add(link.old)
                     before = (place[0], place[1] - 1)
@@ -296,24 +345,22 @@ class Undo:
         self._merge(sorted(placed, key=lambda x: x[:2]))
         return [mapping[c.carried.param] for c in plan.chains]
 
-    def _undos(
-        self, plan: Plan, starts: Sequence[Value], mapping: dict[Value, Value]
-    ) -> list[tuple[Place, int, Op]]:
+    def _undos(self, plan: Plan, starts: Sequence[Value], mapping: dict[Value, Value]) -> list[tuple[Place, int, Op]]:
         """The ops that put slots back, reading the body's values; `mapping` learns every state."""
         made: list[tuple[Place, int, Op]] = []
         for chain, start in zip(plan.chains, starts, strict=True):
             mapping[chain.carried.given] = start
             for link in reversed(chain.links):
-                if link.old is None:
-                    thread = self._thread(link)
-                    assert thread is not None
-                    mapping[link.before] = mapping.get(thread.back, thread.back)
-                    continue
-                slot = {"starts": link.op.attrs["starts"], "strides": link.op.attrs["strides"]}
-                operands = [link.after, link.old, *link.op.operands[2:]]
-                undo = Op(get("update"), operands, slot, (), [link.before.type], link.op.loc)
-                mapping[link.before] = undo.result
-                made.append((plan.at[link.before], 0, undo))
+                if link.old is not None:
+                    where = {"starts": link.op.attrs["starts"], "strides": link.op.attrs["strides"]}
+                    operands = [mapping[link.after], link.old, *link.op.operands[2:]]
+                    undo = Op(get("update"), operands, where, (), [link.before.type], link.op.loc)
+                    mapping[link.before] = undo.result
+                    made.append((plan.at[link.before], 0, undo))
+                else:
+                    thread = self._thread(link) if is_loop(link.op) else None
+                    back = link.after if thread is None else thread.back
+                    mapping[link.before] = mapping.get(back, back)
         return made
 
     def _merge(self, placed: list[tuple[Place, int, list[Op]]]) -> None:

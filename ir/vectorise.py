@@ -77,7 +77,7 @@ class _Loop:
         """Whether the op only computes places, or is a constant."""
         if not op.operands:
             return op.kind.name == "constant"
-        return all(self.trips.affine(r) is not None for r in op.results)
+        return bool(op.results) and all(self.trips.affine(r) is not None for r in op.results)
 
     def _pointwise(self, op: Op) -> bool:
         """Whether the op makes one element from one element each."""

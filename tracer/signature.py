@@ -59,8 +59,12 @@ class Signature:
         return tuple(bound.arguments.values())
 
     def defaults_after(self, n: int) -> Values | None:
-        """The defaults that a call with `n` positional arguments uses; None where parameters are not that simple."""
-        return self._defaults[n:] if self.simple else None
+        """The defaults that a call with `n` positional arguments uses; None where parameters are not that simple.
+
+        `*args` behind positional parameters that are all given is simple: a call is told by how many there are.
+        """
+        only_more = self.varargs is not None and not self.keyword_only and self.varkw is None
+        return self._defaults[n:] if self.simple or (only_more and n >= self._count) else None
 
     def call_arguments(self, values: Values) -> tuple[Values, dict[str, Any]]:
         """The arguments to call the Python function with, from canonical values."""

@@ -130,6 +130,35 @@ def test_a_failing_index_comes_after_the_print_before_it(capsys: Any) -> None:
     assert got == "[0 1 4 2]\n"
 
 
+ELEMENTS = """
+func @f(%x: f64[8]) -> f64[8] {{
+  %y = for %i in 0..8 iter(%a = %x) -> f64[8] {{
+    %e = slice %x, %i {{starts = [none], sizes = [1], strides = [1]}} : f64[1]
+    %s = mul %e, %e : f64[1]
+    {effect}
+    %b = update %a, %s, %i {{starts = [none], strides = [1]}} : f64[8]
+    yield %b
+  }}
+  return %y
+}}"""
+
+
+@pytest.mark.parametrize(
+    "effect",
+    [
+        'print %i {segments = ["", "\\n"]}',
+        'print %s {segments = ["", "\\n"]}',
+        '%five = constant 5 : i32 %ok = lt %i, %five : bool assert %ok, %i {message = "far"}',
+        '%five = constant 5 : i32 %ok = lt %i, %five : bool '
+        'if %ok { print %i {segments = ["", " "]} yield } else { yield }',
+    ],
+)
+def test_element_loops_keep_their_effects(effect: str, capsys: Any) -> None:
+    """Loops over elements become array ops, but not those in which something happens on each trip."""
+    got = both(parse(ELEMENTS.format(effect=effect)), [array((8,), "float64")], capsys)
+    assert got[1] or got[0][0] is FailedAssertion
+
+
 def both_errors(text: str, args: list[Any], capsys: Any) -> str:
     """The same text, and errors of one kind, from interpreter and compiled code; gives the text."""
     fn = parse(text)

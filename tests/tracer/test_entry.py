@@ -26,6 +26,8 @@ CASES: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = [
     ("dict", lambda x: {"b": x, "a": (x * x, None)}, (X,)),
     ("constants", lambda x, k, flag, name: x * k if flag and name == "n" else x, (X, 3.0, True, "n")),
     ("default", lambda x, k=4.0: x * k, (X,)),
+    ("any number", lambda *xs: (xs[0] * 2.0, [xs[-1], xs[1]]), (X, X + 1, X + 2)),
+    ("one and any number", lambda x, *more: x + sum(more), (X, X, 3.0)),
     ("no arguments", lambda: pb.ones([2]), ()),
     ("scalars", lambda x, n: pb.cast(n, pb.float32) * x, (np.float32(2), np.int32(3))),
     ("big", lambda x: pb.reduce_sum(pb.sin(x)), (np.linspace(0, 1, 100_000, dtype=np.float32),)),
@@ -96,6 +98,17 @@ def test_several_shapes_are_all_native(monkeypatch: pytest.MonkeyPatch) -> None:
     many = pb.function(lambda x: pb.reduce_sum(x))
     for n in (*range(1, 30), *range(1, 30)):
         assert float(many(pb.ones([n]))) == n
+
+
+@native
+def test_calls_with_more_arguments_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    f = pb.function(lambda x, *more: x * (1.0 + len(more)))
+    slow = slow_calls(f, monkeypatch)
+    x = pb.constant(X)
+    for _ in range(3):
+        for n in range(4):
+            np.testing.assert_array_equal(f(*[x] * (n + 1)), X * (1 + n))
+    assert len(slow) == 4
 
 
 @native
