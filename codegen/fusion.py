@@ -102,7 +102,7 @@ class _Planner:
         self.walks: list[Walk] = []
         self.overlapping: set[Value] = set()  # what must be read before an array is written into
         self.reduced: dict[tuple[Value, str, tuple[int, ...]], Value] = {}
-        self.effect = 0  # the last step with an effect, and all before it
+        self.effect = 0  # the last step with an effect
 
     # -- building ----------------------------------------------------------------------------------------------------
 
@@ -231,9 +231,9 @@ class _Planner:
 
     def in_order(self, step: Steps, op: Op) -> None:
         """Effects run in program order, and what may fail after those before it."""
-        step.deps |= self.effect
+        step.deps |= self.closure(self.effect)
         if has_effect(op):
-            self.effect = step.bit | self.closure(step.deps)
+            self.effect = step.bit
 
     def overwrite(self, base: Value) -> None:
         """An array is about to be written into, if nothing reads it later: what looks at it must be made before."""
@@ -282,7 +282,7 @@ class _Planner:
             return False
         if root.base is not None and self.closure(self._readers(root.base) & ~kernel.bit) & kernel.bit:
             return False
-        if self.effect & kernel.bit and fails(root, reads):
+        if fails(root, reads) and self.closure(self.effect) & kernel.bit:
             return False
         if self._crosses(root, kernel.reads):
             return False
@@ -298,7 +298,7 @@ class _Planner:
 
     def join(self, kernel: Kernel, root: Root, reads: Walk) -> None:
         """Adds a root to a kernel; whatever comes after the kernel now comes after what the root needs, too."""
-        deps = self.effect if fails(root, reads) else 0
+        deps = self.closure(self.effect) if fails(root, reads) else 0
         for leaf in reads.leaves:
             deps |= self.closure(self.need[leaf.owner])
         for v in reads.scalars if root.base is None else (*reads.scalars, root.base):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from typing import Any
 
@@ -11,12 +12,16 @@ import pytest
 from pullback.codegen.compile import compile_function
 from pullback.codegen.pipeline import optimise
 from pullback.ir import ops as _ops  # noqa: F401  fills the op table
+from pullback.ir.dtypes import int32
 from pullback.ir.errors import FailedAssertion, IndexMismatch, InvalidArgumentError
-from pullback.ir.graph import Function
+from pullback.ir.graph import Function, Op
 from pullback.ir.interpret import interpret
+from pullback.ir.opdef import get
 from pullback.ir.parser import parse
+from pullback.ir.types import TensorType
 
 from .compiled import array
+from .test_regions_random import nest
 
 PROGRAM = """
 func @f(%n: i32, %x: f64[3], %b: bool) -> (f64[3], i32) {
@@ -157,6 +162,29 @@ def test_element_loops_keep_their_effects(effect: str, capsys: Any) -> None:
     """Loops over elements become array ops, but not those in which something happens on each trip."""
     got = both(parse(ELEMENTS.format(effect=effect)), [array((8,), "float64")], capsys)
     assert got[1] or got[0][0] is FailedAssertion
+
+
+def talking(seed: int) -> Function:
+    """A random nest of loops and branches that says where it is, in every block."""
+    rng = random.Random(seed)
+    fn = nest(rng.randrange, 12)
+    blocks = [fn.body, *(r for op in fn.body.walk() for r in op.regions)]
+    for k, block in enumerate(blocks):
+        for n in range(rng.randrange(3)):
+            integers = [p for p in block.params if p.type == TensorType(int32)]
+            attrs = {"segments": (f"<{k}.{n}", *([" "] * (len(integers) - 1)), *([">"] if integers else []))}
+            block.ops.insert(rng.randrange(len(block.ops)), Op(get("print"), integers, attrs))
+    return fn
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_loops_print_in_order(seed: int, capsys: Any) -> None:
+    fn = talking(seed)
+    args = [np.asarray(0.3), array((4,), "float64"), array((2, 4), "float64", 1), np.asarray(np.int32(seed % 6))]
+    interpret(fn, args)
+    want = capsys.readouterr().out
+    compile_function(optimise(fn), donate={1: 1, 2: 2}).run(args)
+    assert capsys.readouterr().out == want
 
 
 def both_errors(text: str, args: list[Any], capsys: Any) -> str:
