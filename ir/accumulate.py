@@ -11,6 +11,7 @@ from .control import no_rule
 from .derive import fit
 from .errors import InternalError
 from .graph import Block, Op, Value
+from .idle import idle
 from .opdef import Into, NoGradient, get
 from .rewrite import inputs
 from .types import StackType
@@ -78,6 +79,10 @@ class Cotangents:
             from .reverse_control import reverse_region
 
             return reverse_region(self, op, cts)
+        if idle(op):
+            if cts[0] is not None and op.operands[0] in self.varied:
+                self.add(op.operands[0], cts[0])
+            return None
         needs = [v in self.varied for v in op.operands]
         xs, outs = ([self.b.expr(v) for v in vs] for vs in (op.operands, op.results))
         try:

@@ -23,7 +23,7 @@ _SOURCE: Node = (None, False)
 _SINK: Node = (None, True)
 _MUCH = 1 << 60
 # Reading a part again costs what reading its saved copy would.
-_READS = {"slice", "gather"}
+_READS = {"slice", "gather", "reverse"}
 _COPIES = {"update", "add_at", "scatter_add", "scatter_update"}
 
 

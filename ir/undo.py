@@ -20,6 +20,7 @@ from .activity import Carried, carried, is_loop
 from .builder import IRBuilder
 from .dims import DimLike
 from .graph import Block, Op, Value, clone_op
+from .idle import idle, slot
 from .opdef import get
 from .partition import GUESS
 from .residuals import Residuals, bytes_of, cheap
@@ -53,7 +54,7 @@ class Link:
     @property
     def writes(self) -> bool:
         """Whether it overwrites a slot."""
-        return self.op.kind.name in _WRITES and not _idle(self.op)
+        return self.op.kind.name in _WRITES and not idle(self.op)
 
 
 @dataclass(slots=True)
@@ -118,31 +119,6 @@ def _before(v: Value) -> Value | None:
     if is_loop(op):
         return next((c.carried.start for c in chains(op) if c.carried.result is v), None)
     return None
-
-
-def slot(op: Op) -> dict[str, object]:
-    """The attributes of a `slice` that reads what a write overwrites."""
-    return {"starts": op.attrs["starts"], "sizes": op.operands[1].type.shape, "strides": op.attrs["strides"]}
-
-
-def _idle(op: Op) -> bool:
-    """Whether an `update` writes what is there already."""
-    return op.kind.name == "update" and _holds(op.operands[1], op)
-
-
-def _holds(v: Value, write: Op) -> bool:
-    """Whether a value is what the slot of a write holds before it."""
-    base = write.operands[0]
-    if v is base:
-        return slot(write) == {"starts": (0,) * v.type.rank, "sizes": v.type.shape, "strides": (1,) * v.type.rank}
-    op = v.owner
-    if not isinstance(op, Op):
-        return False
-    if op.kind.name == "where":
-        return op.operands[1].type == op.operands[2].type == v.type and all(_holds(x, write) for x in op.operands[1:])
-    if op.kind.name in ("stop_gradient", "identity"):
-        return _holds(op.operands[0], write)
-    return op.kind.name == "slice" and op.operands == [base, *write.operands[2:]] and op.attrs == slot(write)
 
 
 def _least(chain: Chain) -> int:

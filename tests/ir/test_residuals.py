@@ -117,3 +117,18 @@ def test_inner_loops_of_varying_length_share_one_stack_per_value() -> None:
     # One stack per saved value serves all trips of all loops; none is on another.
     assert stacks
     assert {str(t) for t in stacks} <= {"stack<f64[1]>", "stack<f64>", "stack<bool>"}
+
+
+def test_reversed_and_sliced_invariants_are_read_again() -> None:
+    fn = parse("""
+func @f(%x: f64[3], %w: f64[3], %k: i32) -> f64[3] {
+  %r = for %i in 0..%k iter(%a = %x) -> f64[3] {
+    %v = reverse %w {axes = [0]} : f64[3]
+    %0 = mul %a, %v : f64[3]
+    yield %0
+  }
+  return %r
+}""")
+    back = SIMPLIFY.run(reverse(fn, [0]))
+    assert carried_types(back) == [["f64[3]"]]
+    check(fn, [np.ones(3), np.arange(3.0), np.int32(4)])
