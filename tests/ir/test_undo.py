@@ -174,10 +174,16 @@ return {", ".join(out)}
 }}""")
 
 
+def undo_all(self: undo.Undo, cost: Any) -> Any:
+    return self._plan(list(self.candidates))
+
+
 def gradient(fn: Function, args: list[Any], seeds: list[Any], gain: int, chains: Any) -> list[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(undo, "GAIN", gain)
         patch.setattr(reverse_loop, "chains", chains)
+        if gain == 0:
+            patch.setattr(undo.Undo, "_best", undo_all)
         return run(verify(reverse(fn)), [*args, *seeds])
 
 
@@ -197,4 +203,5 @@ def test_no_bit_depends_on_undoing(fn: Function) -> None:
 def test_undone_derivatives_agree_with_differences_to_order_two(fn: Function) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(undo, "GAIN", 0)
+        patch.setattr(undo.Undo, "_best", undo_all)
         check(fn, [RNG.uniform(-1, 1, (3, 3)), RNG.uniform(-1, 1, (3, 3)), np.int32(3)])
