@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from .builder import IRBuilder
 from .control import ASSERT, FOR, IF
 from .dims import Dim, DimLike, floordiv, maximum, minimum
+from .dtypes import int64
 from .graph import Block, Op, Value
 
 _T = TypeVar("_T")
@@ -136,15 +137,23 @@ def _bounds(b: IRBuilder, lower: Value, upper: Value, step: Value) -> tuple[Valu
 
 
 def _count(b: IRBuilder, lower: Value, upper: Value, step: Value) -> Value:
-    """max(0, ceil((upper - lower) / step))."""
-    known = number(step)
+    """max(0, ceil((upper - lower) / step)). With steps of more than 1, the distance may be more than an int32 holds
+    where the number of trips is not."""
+    known, dtype = number(step), lower.type.dtype
+    if known is not None and abs(known) == 1:
+        return _positive(b, _span(b, lower, upper, known))
+    if dtype is not int64:
+        lower, upper, step = (b.cast(b.expr(v), dtype=int64).value for v in (lower, upper, step))
     if known is None or known == 0:
         s = b.expr(step)
         b.emit(ASSERT, [b.ne(s, 0).value], {"message": "for: the step is zero"})
         trips = b.floordiv((b.expr(upper) - b.expr(lower)) + (s - b.sign(s)), s)
     else:
-        trips = _span(b, lower, upper, known)
-        trips = trips if abs(known) == 1 else b.floordiv(trips, abs(known))
+        trips = b.floordiv(_span(b, lower, upper, known), abs(known))
+    return _positive(b, trips if dtype is int64 else b.cast(trips, dtype=dtype))
+
+
+def _positive(b: IRBuilder, trips: Any) -> Value:
     found: Value = b.maximum(trips, 0).value
     return found
 
