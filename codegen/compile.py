@@ -121,8 +121,8 @@ def compile_function(
         if op.kind.name == "call":
             raise Unsupported(op, "there is no compiled form of this op yet")
     lowered, given = lower(fn), dict(donate or {})
+    steps = plan(lowered)
     while True:
-        steps = plan(lowered)
         writer = ModuleWriter(steps, given, contract, check_bounds)
         module = writer.write()
         if not writer.torn:

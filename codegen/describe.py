@@ -5,15 +5,12 @@ from __future__ import annotations
 from math import prod
 
 from ..ir.graph import Function, Op, Value
-from . import access, factor, order
+from . import access, special
 from .loops import KernelCode
 from .module import Module
 from .plan import Call, Kernel, Number, Plan, Region, Root, Steps, is_literal
 
-_MULTIPLY_ADDS_PER_NS = 40.0
 _ADDITIONS_PER_NS = 12.0
-_FACTOR_STEPS_PER_NS = 5.0
-_SORT_NS = 20.0
 _UNKNOWN_TRIPS = 100.0
 
 
@@ -105,15 +102,8 @@ def _work(plan: Plan, codes: dict[int, KernelCode]) -> float:
     for step in plan.steps:
         if isinstance(step, Region):
             total += _trips(step) * sum(2.0 + _work(inner, codes) for inner in step.plans)
-        elif isinstance(step, Call) and step.op is not None and step.op.kind.name == "matmul":
-            op = step.op
-            k = access.shape_of(op.operands[0])[-2 if op.attrs["transpose_a"] else -1]
-            total += 30 + prod(access.shape_of(op.results[0])) * k / _MULTIPLY_ADDS_PER_NS
-        elif isinstance(step, Call) and step.op is not None and step.op.kind.name in factor.OPS:
-            rows = access.shape_of(step.op.operands[0])[-1]
-            total += 30 + prod(access.shape_of(step.op.results[0])) * rows / _FACTOR_STEPS_PER_NS
-        elif isinstance(step, Call) and step.op is not None and step.op.kind.name in order.OPS:
-            total += 5 + prod(access.shape_of(step.op.results[0])) * _SORT_NS
+        elif isinstance(step, Call) and step.op is not None and (known := special.work(step.op)) is not None:
+            total += known
         else:
             total += _cost(codes.get(id(step)))
     return total

@@ -1,8 +1,10 @@
-"""`print` and `assert` in compiled code: machine code decides, Python acts.
+"""What compiled code leaves to Python: `print`, `assert`, and ops that are NumPy's.
 
 Code that prints, or whose assertion failed, lists where the op's operands lie in a small table on the stack and calls
 `pb_tell` (`python_calls`), which calls the function's `Teller`. That one runs the op's own `eager` on copies of the
 operands: the text is what eager mode and the interpreter give, to the letter. An assertion that holds costs a test.
+Ops that have no code here and take long beside such a call (about 10 us) go the same way, and their results come back:
+so functions and loops stay native around them.
 """
 
 from __future__ import annotations
@@ -29,18 +31,23 @@ TELLER = "@pb_teller = external global i8"
 
 
 class Teller:
-    """Runs the effects of one compiled function. Called with the address of a table: the op's number among `ops`, then
-    an address per operand."""
+    """Runs the ops that one compiled function leaves to Python. Called with the address of a table: the op's number
+    among `ops`, then an address per operand and result."""
 
     def __init__(self) -> None:
         self.ops: list[Op] = []
 
     def __call__(self, table: int) -> None:
         op = self.ops[ctypes.c_int64.from_address(table).value]
-        at = [ctypes.c_int64.from_address(table + _WORD * (k + 1)).value for k in range(len(op.operands))]
-        xs = [_array(v, where) for v, where in zip(op.operands, at, strict=True)]
+        values = (*op.operands, *op.results)
+        at = [ctypes.c_int64.from_address(table + _WORD * (k + 1)).value for k in range(len(values))]
+        xs = [_array(v, where) for v, where in zip(op.operands, at, strict=False)]
         with noted(op):
-            op.kind.eager(op.attrs, *xs)
+            made = op.kind.eager(op.attrs, *xs)
+        if op.results:
+            outs = made if isinstance(made, tuple) else (made,)
+            for v, where, out in zip(op.results, at[len(xs) :], outs, strict=True):
+                _store(v, where, out)
 
 
 def _array(v: Value, where: int) -> Any:
@@ -51,17 +58,25 @@ def _array(v: Value, where: int) -> Any:
     return np.frombuffer(data, dtype).reshape(shape).copy()
 
 
+def _store(v: Value, where: int, x: Any) -> None:
+    """Writes a result."""
+    data = np.ascontiguousarray(x, v.type.dtype.np)
+    assert data.shape == shape_of(v)
+    if data.nbytes:
+        ctypes.memmove(where, data.ctypes.data, data.nbytes)
+
+
 class EffectWriter:
-    """The effects of one module."""
+    """The ops of one module that Python runs."""
 
     def __init__(self, module: ModuleWriter) -> None:
         self.m = module
         self.teller = Teller()
-        self.most = 0  # operands of an op
+        self.most = 0  # operands and results of an op
 
     @property
     def used(self) -> bool:
-        """Whether there is an effect."""
+        """Whether there is such an op."""
         return bool(self.teller.ops)
 
     def start(self) -> list[str]:
@@ -73,10 +88,12 @@ class EffectWriter:
         return f"{DECLARATION}\n{TELLER}" if self.used else ""
 
     def write(self, op: Op) -> None:
-        """One effect, at this point of the program."""
+        """One op, at this point of the program."""
+        if op.results and not any(map(bytes_of, op.results)):
+            return
         n = len(self.teller.ops)
         self.teller.ops.append(op)
-        self.most = max(self.most, len(op.operands))
+        self.most = max(self.most, len(op.operands) + len(op.results))
         values = {v: self.m.register(v) for v in op.operands if not v.type.shape}
         em = self.m.scope.scalar
         if op.kind.name != "assert":
@@ -93,12 +110,13 @@ class EffectWriter:
     def _tell(self, op: Op, n: int, values: dict[Value, Reg]) -> Reg:
         em = self.m.scope.scalar
         em.raw(f"store i64 {n}, ptr %table")
-        for k, v in enumerate(op.operands):
+        every = (*op.operands, *op.results)  # results are no scalars
+        for k, v in enumerate(every):
             entry = em.op(f"getelementptr i64, ptr %table, i64 {1 + k}", "ptr")
             if v.type.shape:
                 where = self.m.pointer(self.m.plan.owner[v])
             else:
-                word = em.op(f"getelementptr i64, ptr %table, i64 {1 + len(op.operands) + k}", "ptr")
+                word = em.op(f"getelementptr i64, ptr %table, i64 {1 + len(every) + k}", "ptr")
                 memory.write(em, word, scalar.store_as(em, values[v]), None)
                 where = word.text
             em.raw(f"store ptr {where}, ptr {entry.text}")

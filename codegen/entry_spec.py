@@ -206,7 +206,7 @@ def encode(spec: EntrySpec, main: int, at: Places, asks_python: bool = False) ->
     for i, param in enumerate(spec.params):
         body += _param_words(param, at, shapes, i in written)
     for result in spec.results:
-        body += _result_words(result, at, shapes)
+        body += _result_words(result, at, shapes, asks_python)
     for value in spec.returns:
         output = results.get(value.index, 0)
         place = {"out": output, "array": output, "arg": 8 * value.index}.get(value.kind)
@@ -249,13 +249,15 @@ def _param_words(param: ParamSpec, at: Places, shapes: _Shapes, written: bool) -
     return [PARAM_KINDS.index(param.kind), index, slot, dtype, *shapes.add(param.shape), flags, param.nbytes]
 
 
-def _result_words(result: ResultSpec, at: Places, shapes: _Shapes) -> list[int]:
+def _result_words(result: ResultSpec, at: Places, shapes: _Shapes, asks_python: bool) -> list[int]:
     target, slot = 0, 0
     if result.kind == "var":
         target, slot = at.variables[result.index], at.variable_slots[result.index]
     elif result.kind == "ndarray":
         target = result.index
-    donor = -1 if result.donor is None else result.donor
+    # Python that runs meanwhile may share a Variable's array with a Tensor, whose value must not change.
+    shared = asks_python and result.kind == "var"
+    donor = -1 if result.donor is None or shared else result.donor
     nbytes = math.prod(result.shape) * result.dtype.itemsize
     return [RESULT_KINDS.index(result.kind), target, slot, at.dtypes[native_dtype(result.dtype)],
             *shapes.add(result.shape), donor, nbytes]

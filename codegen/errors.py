@@ -22,7 +22,7 @@ class Unsupported(Exception):
         self.op = op
 
 
-_OTHER = {"for": "the step is zero", "pop": "the stack is empty", "eigh": "the eigenvalues did not converge"}
+_OTHER = {"for": "the step is zero", "pop": "the stack is empty"}
 
 
 def runtime_error(op: Op) -> InvalidArgumentError:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..ir.graph import Op, Value
 from ..ir.types import StackType
-from . import access, factor, helpers, matmul, memory, numpy_calls, opaque, order, python_calls, scalar
+from . import access, factor, helpers, matmul, memory, opaque, order, python_calls, scalar
 from .blas import BlasInfo, available
 from .buffers import Memory, Place, assign, bytes_of
 from .checks import Checks
@@ -24,12 +24,11 @@ from .emitter import Context, Emitter, Reg
 from .evaluate import Evaluator, dtype_of
 from .host import host
 from .loops import NAME, KernelCode, KernelWriter, attributes
-from .numpy_calls import NumpyCalls
 from .plan import Call, Kernel, Leaf, Number, Plan, is_literal
 from .polls import PollWriter
 from .region_emit import RegionWriter
 from .scope import Scope, Val
-from .special import SCATTERS
+from .special import NUMPY, SCATTERS
 from .stacks import OPS, StackWriter
 
 
@@ -73,7 +72,6 @@ class ModuleWriter:
         self.pointers: dict[Value | Place, str] = {}
         self.areas: dict[Place, str] = {}  # pointers to areas that change roles, as they are just now
         self.stacks = StackWriter(self)
-        self.numpy = NumpyCalls(self)
         self.effects = EffectWriter(self)
         self.polls = PollWriter(self)
         self.globals: list[str] = []
@@ -97,10 +95,10 @@ class ModuleWriter:
         text, names = helpers.split(self.context.decls)
         head = [*self.globals, text, self.stacks.text(), self.effects.text(), self.polls.text()]
         parts = [*head, *self.functions.values(), *self._kernel_texts(), self._main()]
-        symbols = (self.blas.symbols() if self.blas else {}) | self.stacks.symbols() | self.numpy.symbols()
+        symbols = (self.blas.symbols() if self.blas else {}) | self.stacks.symbols()
         if names:
             symbols |= helpers.addresses(names, self.context.decls)
-        keep: list[object] = [self.blas, self.numpy.callbacks]
+        keep: list[object] = [self.blas]
         if self.effects.used:
             symbols |= {"pb_tell": python_calls.symbol("pb_tell"), "pb_teller": id(self.effects.teller)}
             keep.append(self.effects.teller)
@@ -326,11 +324,8 @@ class ModuleWriter:
         if op.kind.name in OPS:
             self.stacks.write(op)
             return
-        if op.kind.effect:
+        if op.kind.effect or op.kind.name in NUMPY:
             self.effects.write(op)
-            return
-        if op.kind.name in numpy_calls.OPS:
-            self.numpy.write(op)
             return
         if op.kind.name in factor.OPS or op.kind.name in order.OPS:
             self._function(step, op)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..ir.graph import Block, Op, Value
 from ..ir.types import StackType
-from . import access
+from . import access, special
 from .emitter import Emitter, Reg
 from .errors import RAISED
 from .plan import is_literal
@@ -41,7 +41,7 @@ class Costs:
         """Whether a loop may run long, or has one inside that may."""
         found = self._asks.get(op)
         if found is None:
-            inner = any(self.asks(o) for r in op.regions for o in r.ops if o.regions)
+            inner = self.inner(op)
             trips = self.trips(op)
             long = op.kind.name != "if" and (trips is None or trips * self.trip(op) > SHORT)
             found = self._asks[op] = inner or long
@@ -72,10 +72,11 @@ class Costs:
             return 0.0 if self.asks(op) else (self.trips(op) or 0) * self.trip(op)
         if op.kind.effect:
             return BUDGET / 100
+        known = special.work(op)
+        if known is not None:
+            return known
         n = _touched(op)
-        if op.kind.name == "matmul":
-            n = _size(op.results[0]) * access.shape_of(op.operands[0])[-2 if op.attrs["transpose_a"] else -1] // 4
-        elif access.form(op) == access.OPAQUE:
+        if access.form(op) == access.OPAQUE:
             n *= _PER_NS
         return 0.3 + n * (1 + access.cost(op)) / _PER_NS
 
@@ -89,7 +90,7 @@ def _touched(op: Op) -> float:
         return _size(op.operands[1])
     if form in (access.MAP, access.GATHER):
         return _size(op.results[0])
-    if op.kind.name in ("scatter_add", "scatter_update"):
+    if op.kind.name in special.SCATTERS:
         return _size(op.operands[2])
     return max((_size(v) for v in (*op.operands, *op.results)), default=1)
 

@@ -1,4 +1,4 @@
-"""Steps that are no fused loop nests: matrix products, scatter, argmax, scans, effects.
+"""Steps that are no fused loop nests: matrix products, factorisations, sorting, scatter, argmax, scans, effects.
 
 `inputs(op)` says which buffers (and scalars) such a step takes, `check(op)` refuses dtypes it has no code for. The
 code itself is in `matmul.py`, `opaque.py`, `stacks.py` and `effects.py`.
@@ -6,8 +6,11 @@ code itself is in `matmul.py`, `opaque.py`, `stacks.py` and `effects.py`.
 
 from __future__ import annotations
 
+from math import prod
+
 from ..ir.graph import Op, Value
-from . import order
+from . import factor, order
+from .access import shape_of
 from .errors import Unsupported
 
 _FLOATS, _NUMBERS, _ALL = ("f32", "f64"), ("f32", "f64", "i32", "i64"), ("f32", "f64", "i32", "i64", "bool")
@@ -20,6 +23,12 @@ _TAKES = {
 }  # fmt: skip
 
 SCATTERS = ("scatter_add", "scatter_update")  # write into what held their first operand
+NUMPY = ("eigh",)  # run by NumPy: `effects`
+
+_MULTIPLY_ADDS_PER_NS = 40.0
+_FACTOR_STEPS_PER_NS = 5.0
+_SORT_NS = 20.0
+_NUMPY_NS = 10_000.0
 
 
 def check(op: Op) -> None:
@@ -39,6 +48,21 @@ def inputs(op: Op) -> tuple[Value, ...]:
     if op.kind.name == "matmul":
         return tuple(untransposed(v)[0] for v in op.operands)
     return tuple(op.operands)
+
+
+def work(op: Op) -> float | None:
+    """A rough run time in ns, where it grows faster than the arrays; else None."""
+    name = op.kind.name
+    if name == "matmul":
+        k = shape_of(op.operands[0])[-2 if op.attrs["transpose_a"] else -1]
+        return 30 + prod(shape_of(op.results[0])) * k / _MULTIPLY_ADDS_PER_NS
+    if name in factor.OPS:
+        return 30 + prod(shape_of(op.results[0])) * shape_of(op.operands[0])[-1] / _FACTOR_STEPS_PER_NS
+    if name in order.OPS:
+        return 5 + prod(shape_of(op.results[0])) * _SORT_NS
+    if name in NUMPY:
+        return _NUMPY_NS + prod(shape_of(op.operands[0])) * shape_of(op.operands[0])[-1]
+    return None
 
 
 def workspace(op: Op) -> Value | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from .derive import total
 from .dtypes import int32
+from .errors import InvalidArgumentError
 from .graph import Attrs, Block
 from .infer import count
 from .linalg_rules import (
@@ -148,7 +149,10 @@ class Eigh(OpDef):
     def eager(self, attrs: Attrs, *xs: Any) -> Any:
         """np.linalg.eigh; NaN for matrices that hold NaN or inf."""
         finite = np.isfinite(xs[0]).all((-2, -1), keepdims=True)
-        w, v = np.linalg.eigh(np.where(finite, xs[0], 0))
+        try:
+            w, v = np.linalg.eigh(np.where(finite, xs[0], 0))
+        except np.linalg.LinAlgError as e:
+            raise InvalidArgumentError(f"{self.name}: the eigenvalues did not converge") from e
         if not finite.all():
             w, v = np.where(finite[..., 0], w, np.nan), np.where(finite, v, np.nan)
         return np.asarray(w, xs[0].dtype), np.ascontiguousarray(v, xs[0].dtype)
