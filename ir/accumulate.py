@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .activity import vary
 from .builder import Expr, IRBuilder
+from .chosen import chosen, joined, shares, whole
 from .control import no_rule
 from .derive import fit
 from .errors import InternalError
@@ -31,6 +32,7 @@ class Cotangents:
     """Goes backwards over ops and keeps one running cotangent per value.
 
     Attributes:
+      masks: where a cotangent holds, for those that `where` chose; see `chosen`. None are left when `back` is done.
       home: the block that the ops stand in. threads, in_loop, stacks: see `reverse_control`; whether a loop is around,
         and whether residuals must go onto stacks. undone, undoable: see `undo`; arrays that loops' reverses gave back,
         and arrays that the reverse of the loop around can give. begun: by an op's id, how many ops there were when its
@@ -41,6 +43,7 @@ class Cotangents:
         self.b = b
         self.varied = varied
         self.running: dict[Value, Expr] = {}
+        self.masks: dict[Value, Any] = {}
         self.home = b.block if home is None else home
         self.threads: list[Thread] = []
         self.in_loop = self.stacks = False
@@ -53,9 +56,13 @@ class Cotangents:
         if v in self.varied:
             self.add(v, self.b.expr(ct))
 
-    def add(self, v: Value, ct: Any) -> None:
-        """Adds a cotangent (or `Into`) to what the value has."""
+    def add(self, v: Value, ct: Any, mask: Any = None) -> None:
+        """Adds a cotangent (or `Into`), which may hold only where a mask says so, to what the value has."""
         have = self.running.get(v)
+        if have is not None and (mask is not None or v in self.masks):
+            ct, have, mask = joined(self.b, ct, mask, have, self.masks.pop(v, None))
+        if mask is not None:
+            self.masks[v] = mask
         if isinstance(ct, Into):
             total = ct.start() if have is None else ct.add(have)
         else:
@@ -68,30 +75,45 @@ class Cotangents:
     def back(self, ops: Sequence[Op]) -> None:
         """Runs the reverse rule of every op that lies on a path, last op first; new ops get the op's location."""
         for op in reversed(ops):
-            cts = [self.running.pop(r, None) for r in op.results]
+            taken = [self.take(r) for r in op.results]
+            cts, masks = [ct for ct, _ in taken], [m for _, m in taken]
             self.begun[id(op)] = len(self.b.block.ops)
             if any(ct is not None for ct in cts) and any(v in self.varied for v in inputs(op)):
-                self._op(op, cts)
+                self._op(op, cts, masks)
+        self._settle()
 
-    def _op(self, op: Op, cts: Sequence[Expr | None]) -> None:
+    def take(self, v: Value) -> tuple[Expr | None, Any]:
+        """The cotangent of a result whose op is next, with the mask of where it holds."""
+        return self.running.pop(v, None), self.masks.pop(v, None)
+
+    def _settle(self) -> None:
+        """Makes all running cotangents arrays that hold everywhere."""
+        for v in list(self.masks):
+            self.running[v] = whole(self.b, self.running[v], self.masks.pop(v))
+
+    def _op(self, op: Op, cts: Sequence[Expr | None], masks: Sequence[Any]) -> None:
         self.b.loc = op.loc
         if op.regions:
             from .reverse_control import reverse_region
 
-            return reverse_region(self, op, cts)
+            self._settle()
+            return reverse_region(self, op, [whole(self.b, g, m) for g, m in zip(cts, masks, strict=True)])
         if idle(op):
             if cts[0] is not None and op.operands[0] in self.varied:
-                self.add(op.operands[0], cts[0])
+                self.add(op.operands[0], cts[0], masks[0])
             return None
         needs = [v in self.varied for v in op.operands]
         xs, outs = ([self.b.expr(v) for v in vs] for vs in (op.operands, op.results))
         try:
-            back = op.kind.vjp(self.b, op.attrs, outs, xs, cts, needs)
+            if chosen(op.kind, masks):
+                pairs = shares(self.b, op.kind, op.attrs, outs, xs, cts, masks, needs)
+            else:
+                pairs = [(g, None) for g in op.kind.vjp(self.b, op.attrs, outs, xs, cts, needs)]
         except NoGradient as e:
             raise no_rule(op, e) from None
-        for v, need, ct in zip(op.operands, needs, back, strict=True):
+        for v, need, (ct, mask) in zip(op.operands, needs, pairs, strict=True):
             if need and ct is not None:
-                self.add(v, ct)
+                self.add(v, ct, mask)
         return None
 
 

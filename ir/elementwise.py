@@ -38,6 +38,7 @@ class Elementwise(OpDef):
     Attributes:
       fn: the NumPy function. arity: the number of operands. types: which dtypes it takes (a key of `infer.KINDS`).
       result: "same" for the operands' dtype or "bool". partials: a derivative per operand; see the module's text.
+      picks: for an op that gives each element of one operand or another, where it takes it from each; see `chosen`.
     """
 
     def __init__(
@@ -216,14 +217,31 @@ def _pow_exponent(b: Any, g: Any, y: Any, x: Any, p: Any) -> Any:
     return g * (y * b.where(positive, log, zero(b, x)))
 
 
-def _picked(mask: str, first: bool) -> Partial:
-    """The partial of an op that passes one operand on, the first where `mask(x, z)`: all of `g`, or exact zero."""
+def _picked(mask: Callable[..., Any], first: bool) -> Partial:
+    """The partial of an op that passes one operand on, the first where `mask(b, *xs)`: all of `g`, or exact zero."""
 
-    def partial(b: Any, g: Any, y: Any, x: Any, z: Any) -> Any:
-        taken = getattr(b, mask)(x, z)
+    def partial(b: Any, g: Any, y: Any, *xs: Any) -> Any:
+        taken = mask(b, *xs)
         return b.where(taken, g, zero(b, g)) if first else b.where(taken, zero(b, g), g)
 
     return partial
+
+
+def _picking(mask: Callable[..., Any]) -> tuple[Partial, Partial]:
+    """`mask` and what is left, for the operands that an op chooses from."""
+    return mask, lambda b, *xs: b.logical_not(mask(b, *xs))
+
+
+def _ge(b: Any, x: Any, z: Any) -> Any:
+    return b.ge(x, z)
+
+
+def _le(b: Any, x: Any, z: Any) -> Any:
+    return b.le(x, z)
+
+
+def _condition(b: Any, c: Any, x: Any, z: Any) -> Any:
+    return c
 
 
 _same: Partial = lambda b, g, y, *xs: g  # noqa: E731
@@ -250,11 +268,11 @@ elementwise("abs", np.abs, (lambda b, g, y, x: g * b.sign(x),), "number", summar
 elementwise("sign", np.sign, (ZERO,), "number", summary="-1, 0 or 1; NaN stays NaN")
 elementwise("square", np.square, (lambda b, g, y, x: g * (2.0 * x),), "number", summary="x * x")
 elementwise(
-    "maximum", np.maximum, (_picked("ge", True), _picked("ge", False)), "number", summary="the larger; NaN wins"
-)
+    "maximum", np.maximum, (_picked(_ge, True), _picked(_ge, False)), "number", summary="the larger; NaN wins"
+).picks = _picking(_ge)
 elementwise(
-    "minimum", np.minimum, (_picked("le", True), _picked("le", False)), "number", summary="the smaller; NaN wins"
-)
+    "minimum", np.minimum, (_picked(_le, True), _picked(_le, False)), "number", summary="the smaller; NaN wins"
+).picks = _picking(_le)
 elementwise("floor", np.floor, (None,), summary="rounded down")
 elementwise("ceil", np.ceil, (None,), summary="rounded up")
 elementwise("trunc", np.trunc, (None,), summary="rounded towards zero")
@@ -280,15 +298,11 @@ elementwise("is_finite", np.isfinite, (None,), "float", "bool", "whether x is ne
 elementwise(
     "where",
     np.where,
-    (
-        None,
-        lambda b, g, y, c, x, z: b.where(c, g, zero(b, g)),
-        lambda b, g, y, c, x, z: b.where(c, zero(b, g), g),
-    ),
+    (None, _picked(_condition, True), _picked(_condition, False)),
     "any",
     summary="x where the condition holds, else y",
     cls=Where,
-)
+).picks = (_condition, *_picking(_condition))
 elementwise(
     "after",
     lambda x, y: np.broadcast_to(x, np.broadcast_shapes(np.shape(x), np.shape(y))),

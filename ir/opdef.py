@@ -47,6 +47,7 @@ class OpDef:
     name: str = ""
     summary: str = ""
     lowering: str | None = None
+    picks: tuple[Callable[..., Any], ...] = ()  # see `elementwise`
     effect: bool = False
     terminator: bool = False
     attrs: tuple[str, ...] = ()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
 
 from ..ir.dtypes import DType, as_dtype, bool_, float32, float64
 from ..ir.errors import ShapeMismatch
@@ -19,6 +21,7 @@ _FLOORDIV, _MOD, _ABS, _IDENTITY, _CAST = (get(n) for n in ("floordiv", "mod", "
 _LT, _LE, _GT, _GE, _EQ, _NE = (get(n) for n in ("lt", "le", "gt", "ge", "eq", "ne"))
 _LOGIC = {k: (get("logical_" + k), get("bitwise_" + k)) for k in ("and", "or", "xor")}
 _NOT = get("logical_not")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def add(x: Any, y: Any, name: str | None = None) -> Tensor:
@@ -88,6 +91,17 @@ def negative(x: Any, name: str | None = None) -> Tensor:
 def identity(input: Any, name: str | None = None) -> Tensor:
     """A new Tensor of the same value."""
     return apply(_IDENTITY, (as_tensor(input),), NONE)  # type: ignore[no-any-return]
+
+
+def as_new(op: F) -> F:
+    """An op whose result is never its argument, also where there is nothing to do: each can be written to alone."""
+
+    @wraps(op)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        y = op(*args, **kwargs)
+        return identity(y) if builtins.any(y is x for x in (*args, *kwargs.values())) else y
+
+    return call  # type: ignore[return-value]
 
 
 def abs(x: Any, name: str | None = None) -> Tensor:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.builder import RawBuilder
+from ..ir.chosen import Pair, joined, shares, whole
 from ..ir.derive import fit
 from ..ir.dtypes import _BY_NP as BY_NUMPY
 from ..ir.dtypes import DType, as_dtype
@@ -60,16 +61,25 @@ class SweepBuilder(RawBuilder):
 
 
 class Cotangents:
-    """The running cotangents, by the identity of the tensors."""
+    """The running cotangents, by the identity of the tensors, and where those hold that `where` chose."""
 
     def __init__(self, builder: Any) -> None:
         self.b = builder
         self.raw = isinstance(builder, SweepBuilder)
         self.values: dict[int, Any] = {}
+        self.masks: dict[int, Any] = {}
 
-    def add(self, key: int, g: Any) -> None:
-        """Adds a share."""
+    def add(self, key: int, g: Any, mask: Any = None) -> None:
+        """Adds a share, which may hold only where a mask says so; see `ir/chosen.py`."""
         running = self.values.get(key)
+        if mask is not None or key in self.masks:
+            if running is not None:
+                was, old = self.masks.pop(key, None), running
+                g, running, mask = joined(self.b, g, mask, running, was)
+                if self.raw and running is not old:
+                    self.b.owned.pop(id(old), None)
+            if mask is not None:
+                self.masks[key] = mask
         if self.raw:
             self.values[key] = self._add_raw(running, g)
         elif isinstance(g, Into):
@@ -95,9 +105,22 @@ class Cotangents:
             b.own(new)
         return new
 
+    def _whole(self, key: int, running: Any) -> Any:
+        mask = self.masks.pop(key, None)
+        if self.raw and mask is not None:
+            self.b.owned.pop(id(running), None)
+        return whole(self.b, running, mask)
+
+    def settle(self) -> None:
+        """Makes all running cotangents arrays that hold everywhere."""
+        for key in list(self.masks):
+            self.values[key] = self._whole(key, self.values[key])
+
     def look(self, key: int) -> Any:
         """The cotangent of a source on the way: it stays, and nothing may be added to it in place any more."""
         g = self.values.get(key)
+        if key in self.masks:
+            g = self.values[key] = self._whole(key, g)
         if self.raw and g is not None:
             self.b.owned.pop(id(g), None)
         return g
@@ -105,6 +128,7 @@ class Cotangents:
     def take(self, key: int) -> Any:
         """The cotangent, which is not needed here any more."""
         g = self.values.pop(key, None)
+        self.masks.pop(key, None)
         if self.raw and g is not None:
             self.b.owned.pop(id(g), None)
         return g
@@ -152,23 +176,49 @@ def _run(active: list[Record], cts: Cotangents, reach: set[int], wanted: set[int
     b, raw = cts.b, cts.raw
     while active:
         op, attrs, xs, outs = active.pop()
-        gs = []
+        gs: list[Any] = []
         found = False
+        masks: Any = None
         for o in outs:
             key = id(o)
+            mask = cts.masks.get(key) if cts.masks else None
+            if mask is not None:
+                masks = masks or {}
+                masks[len(gs)] = mask
             g = cts.look(key) if key in wanted else cts.take(key)
             found = found or g is not None
             gs.append(g)
         if not found:
             continue
         needs = [id(x) in reach for x in xs]
-        if raw:
-            shares = _shares(op, b, attrs, [o._data for o in outs], [x._data for x in xs], gs, needs)
-        else:
-            shares = _shares(op, b, attrs, outs, xs, gs, needs)
-        for x, g, need in zip(xs, shares, needs, strict=True):
+        ys, vs = ([o._data for o in outs], [x._data for x in xs]) if raw else (outs, xs)
+        if masks is not None or getattr(op, "picks", None):
+            _add_pairs(op, cts, attrs, ys, vs, gs, masks or {}, needs, xs)
+            continue
+        for x, g, need in zip(xs, _shares(op, b, attrs, ys, vs, gs, needs), needs, strict=True):
             if g is not None and need:
                 cts.add(id(x), g)
+    cts.settle()
+
+
+def _add_pairs(
+    op: Any, cts: Cotangents, attrs: Any, ys: Any, vs: Any, gs: list[Any], masks: dict[int, Any], needs: list[bool],
+    xs: Sequence[Any],
+) -> None:  # fmt: skip
+    """The shares of an op that chooses, or whose cotangent was chosen."""
+    b = cts.b
+    where = [masks.get(i) for i in range(len(gs))]
+    if any(g is not None and g.dtype.kind == "c" for g in gs):
+        gs = [whole(b, g, m) for g, m in zip(gs, where, strict=True)]
+        pairs: Iterable[Pair] = ((g, None) for g in _shares(op, b, attrs, ys, vs, gs, needs))
+    else:
+        try:
+            pairs = shares(b, op, attrs, ys, vs, gs, where, needs)
+        except NoGradient as e:
+            raise _no_rule(e) from e
+    for x, v, (g, m), need in zip(xs, vs, pairs, needs, strict=True):
+        if g is not None and need:
+            cts.add(id(x), g if type(g) is Into else fit(b, g, v), m)
 
 
 def _shares(
@@ -200,7 +250,11 @@ def _vjp(op: Any, b: Any, attrs: Any, outs: Any, xs: Any, gs: Any, needs: Any) -
     try:
         return op.vjp(b, attrs, outs, xs, gs, needs)  # type: ignore[no-any-return]
     except NoGradient as e:
-        raise LookupError(f"gradient registry has no entry for: {e}{at()}") from e
+        raise _no_rule(e) from e
+
+
+def _no_rule(e: NoGradient) -> LookupError:
+    return LookupError(f"gradient registry has no entry for: {e}{at()}")
 
 
 def _conj(g: Any, b: Any) -> Any:

@@ -134,10 +134,7 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
     """
     want = None if dtype is None else as_dtype(dtype)
     if shape is None:
-        t = as_tensor(value, want)
-        if type(t) is Tensor and t is not value and t._data.flags.owndata:
-            t._data.setflags(write=False)  # see Tensor.__setitem__
-        return t
+        return _frozen(as_tensor(value, want), value)
     dims = tuple(TensorShape(shape).as_list())
     if isinstance(value, Tensor) or _holds_tensor(value):
         from .ops_shape import broadcast_to, reshape
@@ -148,14 +145,21 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
     sizes = [int(d) for d in dims if d is not None]
     size = prod(sizes) if len(sizes) == len(dims) else -1
     if array.size == size:
-        return make(array.reshape(sizes))
+        return _frozen(make(np.array(array.reshape(sizes))), value)
     if array.size == 1 and size >= 0:
-        return make(np.full(sizes, array.reshape(())[()], array.dtype))
+        return _frozen(make(np.full(sizes, array.reshape(())[()], array.dtype)), value)
     return fail(
         TypeError,
         f"Eager execution of pb.constant with unsupported shape: the value has {array.size} elements, "
         f"but `shape` {dims} has {size}",
     )
+
+
+def _frozen(t: Tensor, value: Any) -> Tensor:
+    """The tensor, read-only where it is eager and new: see Tensor.__setitem__."""
+    if type(t) is Tensor and t is not value and t._data.flags.owndata:
+        t._data.setflags(write=False)
+    return t
 
 
 def is_tensor(x: Any) -> bool:

@@ -48,19 +48,24 @@ def live_tapes() -> Sequence[Any]:
 class Moves:
     """Which handles got new values while a tape was recording, so that records refer to the old ones."""
 
-    __slots__ = ("_moves",)
+    __slots__ = ("_last", "_moves")
 
     def __init__(self) -> None:
         self._moves: list[tuple[int, Any, Any]] = []
+        self._last: dict[int, int] = {}  # a handle's id (`_moves` keeps it alive) -> the position of its last move
 
     def add(self, position: int, handle: Any, old: Any) -> None:
-        """In the records before the position, `old` stands for the handle."""
+        """In the records before the position, `old` stands for the handle. Where nothing was recorded since its last
+        move, that one tells it all, and the values in between are not kept."""
+        if self._last.get(id(handle)) == position:
+            return
+        self._last[id(handle)] = position
         self._moves.append((position, handle, old))
 
     def settle(self, records: list[Any]) -> None:
         """Rewrites the records, in one sweep from the last to the first."""
         moves, stands = self._moves, {}
-        self._moves = []
+        self._moves, self._last = [], {}
         for r in range(len(records) - 1, -1, -1):
             while moves and moves[-1][0] > r:
                 _, handle, old = moves.pop()

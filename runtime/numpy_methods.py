@@ -253,7 +253,9 @@ class NumpyMethods(Operators):
         """The same numbers in another dtype."""
         from .numpy_create import asarray, dtype_of
 
-        return _copied(self) if self.dtype is dtype_of(dtype) else asarray(self, dtype)
+        if self.dtype is dtype_of(dtype):
+            return _copied(self) if copy or not self.ndim else self
+        return asarray(self, dtype)
 
 
 def _copied(x: Any) -> Any:

@@ -9,11 +9,11 @@ import numpy as np
 
 from ..ir.dtypes import as_dtype, bool_
 from .arithmetic import cast
-from .array import array_of
+from .array import array_of, is_array
 from .convert import is_tensor, make, static_value
 from .errors import fail
 from .numpy_promote import promoted, tensor
-from .numpy_protocol import call_ufunc, implements
+from .numpy_protocol import call_ufunc, implements, write_out
 from .numpy_reduce import NO, all_, floats, given
 from .numpy_sort import nonzero
 from .numpy_ufuncs import number, op
@@ -66,7 +66,8 @@ def nan_to_num(x: Any, copy: Any = True, nan: Any = 0.0, posinf: Any = None, neg
     low = t.dtype.min if neginf is None else neginf
     y = op("where", op("is_nan", t), number(nan, t), t)
     y = op("where", op("eq", y, number(np.inf, t)), number(high, t), y)
-    return op("where", op("eq", y, number(-np.inf, t)), number(low, t), y)  # type: ignore[no-any-return]
+    y = op("where", op("eq", y, number(-np.inf, t)), number(low, t), y)
+    return y if copy or not is_array(x) else write_out("np.nan_to_num", x, y)[...]  # type: ignore[no-any-return]
 
 
 # ---------------------------------------------------------------- rounding and parts of numbers

@@ -193,15 +193,12 @@ def for_loop(ufunc: np.ufunc, xs: Sequence[Any], dtype: Any = None) -> tuple[lis
 def finished(result: Any, plain: bool, inputs: Any) -> Any:
     """The tensors of a result as arrays, or as Tensors where one took part; never one of the arguments themselves."""
     if isinstance(result, Tensor):
-        if plain:
-            return apply(get("identity"), (result,), NONE) if is_array(result) else result
-        if is_array(result):
-            if not any(result is x for x in leaves(inputs)):
-                return result
+        given = any(result is x for x in leaves(inputs))
+        if not plain and is_array(result) and not given:
+            return result
+        if given or (is_array(result) if plain else is_weak(result)):
             result = apply(get("identity"), (result,), NONE)
-        elif is_weak(result):
-            result = apply(get("identity"), (result,), NONE)
-        return array_of(result)
+        return result if plain else array_of(result)
     if isinstance(result, (list, tuple)):
         values = [finished(r, plain, inputs) for r in result]
         return type(result)(*values) if hasattr(result, "_fields") else type(result)(values)

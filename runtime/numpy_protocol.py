@@ -21,7 +21,6 @@ from .location import at, warn
 F = TypeVar("F", bound=Callable[..., Any])
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}  # filled by `implements`
 _loaded: list[Any] = []
-_NOT_GIVEN = (None, np._NoValue)
 
 
 class NumpyNotSupported(TypeError):
@@ -82,20 +81,20 @@ def _better(error: TypeError, func: Any, ours: Any, args: Any, kwargs: Any) -> T
     return error
 
 
-def write_out(name: str, out: Any, result: Any) -> Any:
-    """`out=`: the result written into an array that exists."""
+def write_out(name: str, out: Any, result: Any, where: Any = True) -> Any:
+    """`out=`: the result written into an array that exists, where a mask says so."""
     from .array import is_array
 
     if isinstance(out, tuple):
         if len(out) == 1:
-            return write_out(name, out[0], result)
-        return tuple(r if o is None else write_out(name, o, r) for o, r in zip(out, result, strict=True))
+            return write_out(name, out[0], result, where)
+        return tuple(r if o is None else write_out(name, o, r, where) for o, r in zip(out, result, strict=True))
     if is_array(out):
-        out[...] = result
+        out[...] = result if where is True else FUNCTIONS[np.where](where, result, out)
         return out
     if is_tensor(out):
         raise TypeError(f"{name}(..., out=t): a Tensor never changes; use the result instead{at()}")
-    out[...] = to_numpy(result)
+    np.copyto(out, to_numpy(result), casting="unsafe", where=to_numpy(where))
     return out
 
 
@@ -111,8 +110,11 @@ def array_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[s
         given = kwargs if out is None else {**kwargs, "out": out}
         name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
         return _elsewhere(getattr(ufunc, method), name, inputs, given)
+    if out is None:
+        return under_rule_of((inputs, kwargs), ours, ufunc, *inputs, **kwargs)
+    where = kwargs.pop("where", True) if method == "__call__" else True
     result = under_rule_of((inputs, kwargs), ours, ufunc, *inputs, **kwargs)
-    return result if out is None else write_out(f"np.{ufunc.__name__}", out, result)
+    return write_out(f"np.{ufunc.__name__}", out, result, where)
 
 
 def _ufuncs() -> dict[Any, Callable[..., Any]]:
@@ -135,6 +137,8 @@ def call_ufunc(ufunc: Any, *xs: Any, where: Any = True, dtype: Any = None, **res
         raise type(e)(f"np.{ufunc.__name__}: {e}{at()}") from None
     result = UFUNCS[ufunc](*ts)
     if ufunc.nout > 1:
+        if where is not True:
+            raise NumpyNotSupported(f"np.{ufunc.__name__}: `where=` needs `out=` on tensors{at()}")
         return tuple(in_dtype(r, k) for r, k in zip(result, kinds, strict=True))
     result = in_dtype(result, kinds[0])
     return result if where is True else _masked(where, result)
@@ -146,13 +150,13 @@ def _masked(where: Any, result: Any) -> Any:
 
 
 def _reduced(ufunc: Any, a: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False, **rest: Any) -> Any:
-    from .numpy_reduce import UFUNC_REDUCTIONS
+    from .numpy_reduce import UFUNC_REDUCTIONS, given
 
     ours = UFUNC_REDUCTIONS.get(ufunc)
     if ours is None:
         raise NumpyNotSupported(f"np.{ufunc.__name__}.reduce is not available on tensors: write a loop{at()}")
-    given = {k: v for k, v in {"dtype": dtype, **rest}.items() if v not in _NOT_GIVEN}
-    return ours(a, axis=axis, keepdims=keepdims, **given)
+    rest = {k: v for k, v in {"dtype": dtype, **rest}.items() if given(v)}
+    return ours(a, axis=axis, keepdims=keepdims, **rest)
 
 
 def _accumulated(ufunc: Any, a: Any, axis: Any = 0, dtype: Any = None) -> Any:

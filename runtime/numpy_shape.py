@@ -12,6 +12,7 @@ from ..ir.dtypes import int64
 from ..ir.infer import broadcast as joined
 from ..ir.types import TensorType
 from .arithmetic import cast
+from .array import is_array
 from .convert import static_value
 from .dispatch import call, with_line
 from .errors import OpError, fail
@@ -102,9 +103,14 @@ def moved(rank: int, source: Any, destination: Any) -> list[int]:
 def rollaxis(a: Any, axis: Any, start: Any = 0) -> Tensor:
     """A dimension moved before another."""
     t = tensor(a)
-    k = axis_argument(axis, t.ndim)
-    to = start + t.ndim if start < 0 else start
-    return moveaxis(t, k, to - 1 if k < to else to)
+    return transpose(t, rolled(t.ndim, axis, start))
+
+
+def rolled(rank: int, axis: Any, start: int) -> list[int]:
+    """The order of dimensions that `rollaxis` gives."""
+    k = axis_argument(axis, rank)
+    to = start + rank if start < 0 else start
+    return moved(rank, k, to - 1 if k < to else to)
 
 
 @implements(np.expand_dims)
@@ -140,9 +146,13 @@ def squeezed(t: Any, axis: Any) -> list[Any]:
 
 
 def _at_least(rank: int, place: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> Any:
+    def at_rank(t: Any) -> Any:
+        if is_array(t):
+            return t[...] if t.ndim >= rank else t.reshape(place(t.type.shape))
+        return t if t.ndim >= rank else reshape_op(t, place(t.type.shape))
+
     def at_least(*arys: Any) -> Any:
-        ts = [tensor(a) for a in arys]
-        out = [t if t.ndim >= rank else reshape_op(t, place(t.type.shape)) for t in ts]
+        out = [at_rank(a if is_array(a) else tensor(a)) for a in arys]
         return out[0] if len(out) == 1 else tuple(out)
 
     return at_least

@@ -61,8 +61,9 @@ def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Tens
         s = take(s, sorter)
     if side not in ("left", "right"):
         fail(ValueError, f"search side must be 'left' or 'right' (got '{side}')")
-    less = op("lt" if side == "left" else "le", reshape(s, (*(1,) * x.ndim, -1)), expand_dims(x, x.ndim))
-    return reduced("reduce_sum", cast(less, int64), -1, False)
+    if s.dtype.is_bool:
+        s, x = cast(s, np.int32), cast(x, np.int32)
+    return _public().searchsorted(s, x, side, out_type=int64)  # type: ignore[no-any-return]
 
 
 @implements(np.median)
@@ -88,7 +89,8 @@ def _quantiles(whole: Tensor, q: Any, axis: Any, keepdims: Any) -> Tensor:
     share = np.asarray(static_value(q, "The argument `q`"), np.float64)
     if not n or (share.size and not (share.min() >= 0 and share.max() <= 1)):
         fail(ValueError, "Quantiles must be in the range [0, 1], of at least one element")
-    rows = [_between(sort(t, k), k, float(p) * (n - 1)) for p in share.reshape(-1)]
+    ordered = sort(t, k)
+    rows = [_between(ordered, k, float(p) * (n - 1)) for p in share.reshape(-1)]
     nan = reduced("reduce_any", op("is_nan", t), k, False)
     found = [op("where", nan, number(np.nan, t), r) for r in rows]
     if keeps(keepdims):

@@ -7,23 +7,26 @@ is written to the result is written to `A`. What NumPy gives read-only (diagonal
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from . import numpy_join, numpy_shape
+from . import numpy_join, numpy_more, numpy_shape
 from .array import is_array
 from .convert import static_value
 from .numpy_protocol import FUNCTIONS
-from .ops_shape import axis_argument
+from .ops_shape import axis_argument, known_sizes
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _view(*functions: Any) -> Callable[[Callable[..., Any]], None]:
+def _view(*functions: Any) -> Callable[[F], F]:
     """Enters a function that gives a view of an Array."""
 
-    def enter(view: Callable[..., Any]) -> None:
+    def enter(view: F) -> F:
         for f in functions:
             FUNCTIONS[f] = _for_arrays(FUNCTIONS[f], view)
+        return view
 
     return enter
 
@@ -84,6 +87,41 @@ def _flip(m: Any, axis: Any = None) -> Any:
     return m[tuple(slice(None, None, -1) if k in axes else slice(None) for k in range(m.ndim))]
 
 
+@_view(np.fliplr)
+def _fliplr(m: Any) -> Any:
+    return _flip(m, 1)
+
+
+@_view(np.flipud)
+def _flipud(m: Any) -> Any:
+    return _flip(m, 0)
+
+
+@_view(np.rot90)
+def _rot90(m: Any, k: Any = 1, axes: Any = (0, 1)) -> Any:
+    i, j = numpy_shape.axis_numbers(axes, m.ndim, "axes")
+    turns = static_value(k, "The argument `k`") % 4
+    if turns % 2:
+        return _flip(m, j).swapaxes(i, j) if turns == 1 else _flip(m.swapaxes(i, j), j)
+    return _flip(m, (i, j)) if turns else m[...]
+
+
+@_view(np.rollaxis)
+def _rollaxis(a: Any, axis: Any, start: Any = 0) -> Any:
+    return a.transpose(numpy_shape.rolled(a.ndim, axis, start))
+
+
+@_view(np.unstack)
+def _unstack(x: Any, /, *, axis: Any = 0) -> Any:
+    k = axis_argument(axis, x.ndim)
+    return tuple(x[(slice(None),) * k + (i,)] for i in range(known_sizes(x, "np.unstack")[k]))
+
+
+@_view(np.real)
+def _real(val: Any) -> Any:
+    return numpy_more.real(val) if val.dtype.is_complex else val[...]
+
+
 def _pieces(name: str, equal: bool, a: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
     k = axis_argument(axis, a.ndim)
     ends = numpy_join.pieces(name, equal, a, indices_or_sections, k)
@@ -98,3 +136,13 @@ def _split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
 @_view(np.array_split)
 def _array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
     return _pieces("np.array_split", False, ary, indices_or_sections, axis)
+
+
+@_view(np.hsplit)
+def _hsplit(ary: Any, indices_or_sections: Any) -> Any:
+    return _split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0)
+
+
+@_view(np.vsplit)
+def _vsplit(ary: Any, indices_or_sections: Any) -> Any:
+    return _split(ary, indices_or_sections, 0)

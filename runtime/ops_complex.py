@@ -16,6 +16,7 @@ from ..ir.dtypes import DType, complex64, complex128, float32, float64
 from ..ir.infer import broadcast
 from ..ir.opdef import OpDef
 from ..ir.types import TensorType
+from .arithmetic import as_new
 from .convert import as_tensor
 from .dispatch import apply
 from .elementwise import operands
@@ -118,8 +119,9 @@ def _part(op: ComplexOp, x: Any) -> Tensor:
     return apply(op, (t,), {}) if t.dtype.is_complex else t
 
 
+@as_new
 def real(input: Any, name: str | None = None) -> Tensor:
-    """The real part; a real tensor itself."""
+    """The real part; of a real tensor itself."""
     return _part(_REAL, input)
 
 
@@ -133,8 +135,9 @@ def imag(input: Any, name: str | None = None) -> Tensor:
     return zeros_like(t)
 
 
+@as_new
 def conj(x: Any, name: str | None = None) -> Tensor:
-    """The complex conjugate; a real tensor itself."""
+    """The complex conjugate; of a real tensor itself."""
     return _part(_CONJ, x)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..ir.dtypes import as_dtype
 from ..ir.opdef import get
 from . import arithmetic as _a
-from .arithmetic import cast
+from .arithmetic import as_new, cast
 from .convert import as_tensor
 from .elementwise import binary, operands, unary
 from .errors import InvalidArgumentError, ShapeMismatch, fail
@@ -53,6 +53,7 @@ _floor, _ceil, _trunc, _round = map(_unary, ("floor", "ceil", "trunc", "round"))
 
 
 def _keeps_integers(name: str, on_floats: Unary) -> Unary:
+    @as_new
     def function(x: Any, name: str | None = None) -> Tensor:
         t = as_tensor(x)
         return t if t.dtype.is_integer else on_floats(t)
@@ -195,6 +196,7 @@ def xdivy(x: Any, y: Any, name: str | None = None) -> Tensor:
     return _zero_or(x, y, "xdivy", lambda a, c: a / c)
 
 
+@as_new
 def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
     """`cast`, with values outside the new dtype's range moved to its ends."""
     t, want = as_tensor(value), as_dtype(dtype)

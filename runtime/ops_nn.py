@@ -8,7 +8,7 @@ from typing import Any
 from ..ir.dtypes import DType, float32
 from ..ir.opdef import get
 from .arithmetic import abs as magnitude
-from .arithmetic import cast
+from .arithmetic import as_new, cast
 from .convert import as_tensor
 from .dispatch import apply
 from .elementwise import operands, unary
@@ -210,6 +210,7 @@ def log_poisson_loss(targets: Any, log_input: Any, compute_full_loss: bool = Fal
     return exp(x) - x * as_tensor(targets, x.dtype)
 
 
+@as_new
 def dropout(x: Any, rate: Any, noise_shape: Any = None, seed: Any = None, name: str | None = None) -> Tensor:
     """Elements set to 0 with probability `rate`, the others scaled by 1 / (1 - rate).
 

@@ -11,6 +11,7 @@ from typing import Any
 from ..ir.dims import Dim, DimLike, floordiv, product
 from ..ir.dtypes import int32
 from ..ir.opdef import get
+from .arithmetic import as_new
 from .convert import as_tensor, length_value, static_value
 from .dispatch import apply
 from .elementwise import operands
@@ -291,6 +292,7 @@ def reverse(tensor: Any, axis: Any, name: str | None = None) -> Tensor:
     return apply(_REVERSE, (t,), {"axes": tuple(ks)})  # type: ignore[no-any-return]
 
 
+@as_new
 def pad(
     tensor: Any, paddings: Any, mode: str = "CONSTANT", constant_values: Any = 0, name: str | None = None
 ) -> Tensor:
@@ -343,6 +345,7 @@ def _mirror(t: Tensor, k: int, low: Any, high: Any, skip: int) -> Tensor:
     return apply(_CONCAT, parts, {"axis": k}) if len(parts) > 1 else t
 
 
+@as_new
 def roll(input: Any, shift: Any, axis: Any, name: str | None = None) -> Tensor:
     """Shifted along axes; what leaves at one end enters at the other."""
     t = as_tensor(input)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..ir.dtypes import as_dtype, int32
 from ..ir.opdef import get
+from .arithmetic import as_new
 from .convert import as_tensor
 from .dispatch import apply
 from .errors import ShapeMismatch, fail
@@ -57,8 +58,9 @@ def broadcast_dynamic_shape(shape_x: Any, shape_y: Any) -> Tensor:
     return as_tensor(broadcast_static_shape(shape_argument(shape_x), shape_argument(shape_y)).as_list(), int32)
 
 
+@as_new
 def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Tensor:
-    """The tensor itself, checked. Raises InvalidArgumentError (also a ValueError) for an incompatible shape."""
+    """The same tensor, checked. Raises InvalidArgumentError (also a ValueError) for an incompatible shape."""
     t = as_tensor(x)
     if not t.get_shape().is_compatible_with(shape):
         fail(ShapeMismatch, f"Shape of tensor x {t.shape} is not compatible with expected shape {TensorShape(shape)}")

@@ -25,7 +25,7 @@ from ..ir.dtypes import bool_ as bool
 from .arithmetic import (
     abs,
     add,
-    cast,
+    as_new,
     divide,
     equal,
     floordiv,
@@ -47,6 +47,7 @@ from .arithmetic import (
     subtract,
     truediv,
 )
+from .arithmetic import cast as _cast
 from .array_public import array
 from .convert import constant, convert_to_tensor, is_tensor, register_tensor_conversion_function
 from .custom_gradient import custom_gradient, grad_pass_through, prevent_gradient, stop_gradient
@@ -207,8 +208,8 @@ from .ops_segment import (
     unsorted_segment_prod,
     unsorted_segment_sum,
 )
+from .ops_shape import broadcast_to as _broadcast_to
 from .ops_shape import (
-    broadcast_to,
     concat,
     expand_dims,
     matrix_transpose,
@@ -247,6 +248,9 @@ from .tensor import Tensor
 from .tensor_array import TensorArray
 from .tensor_shape import TensorShape
 from .variable import Variable
+
+# The runtime calls the undecorated ones, which are faster, where a name is its own anyway.
+broadcast_to, cast = as_new(_broadcast_to), as_new(_cast)
 
 __all__ = [
     "Assert",

@@ -96,10 +96,7 @@ class StackedList:
             return self._slice(key)
         if isinstance(key, (Tensor, Weak)) or hasattr(type(key), "_as_tensor"):
             return self._element(self._as_tensor(), key)
-        k, size = operator.index(key), len(self)
-        if not -size <= k < size:
-            raise IndexError(f"list index {k} out of range for {size} elements{at()}")
-        k %= size
+        k, _ = self._range(key)
         for t, n in self.parts:
             if k < n:
                 return self._element(t, k)
@@ -114,15 +111,18 @@ class StackedList:
         return StackedList([(self._as_tensor()[slice(first, last if last >= 0 else None, step)], size)], self.arrays)
 
     def append(self, x: Any) -> None:
-        """One more element; one of another type makes an ordinary list of nothing here, and is refused."""
+        """One more element, of the type of the others."""
+        self.parts.append((row_of(self._check(x, "appended")), 1))
+
+    def _check(self, x: Any, what: str) -> Tensor:
         t = as_tensor(x)
         like = self.parts[0][0].type
         if t.type.dtype is not like.dtype or t.type.shape != like.shape[1:]:
             raise TypeError(
                 f"a loop filled the list with tensors {like.dtype.name}{list(like.shape[1:])}; a {t.type} cannot "
-                f"be appended: write `items = list(items)` before{at()}"
+                f"be {what}: write `items = list(items)` before{at()}"
             )
-        self.parts.append((row_of(t), 1))
+        return t
 
     def extend(self, items: Any) -> None:
         """More elements."""
@@ -136,11 +136,54 @@ class StackedList:
         """A list of the same elements."""
         return StackedList(self.parts, self.arrays)
 
+    def _replace(self, first: int, last: int, rows: Iterable[Any] = ()) -> None:
+        """Puts elements where those from `first` to before `last` are."""
+        new = [(row_of(self._check(x, "put there")), 1) for x in rows]
+        size, t = len(self), self._as_tensor()
+        before, after = (t[:first], first), (t[last:], size - last)
+        parts = [p for p in (before, *new, after) if p[1]]
+        self.parts = parts or [(t[:0], 0)]
+
+    def _range(self, key: Any) -> tuple[int, int]:
+        """The first and the end of the elements that an index or a slice names."""
+        size = len(self)
+        if isinstance(key, slice):
+            first, last, step = key.indices(size)
+            if step != 1:
+                raise TypeError(
+                    f"this changes every {step}. element of a list that a loop of the compiled function filled: "
+                    f"write `items = list(items)` before{at()}"
+                )
+            return first, max(first, last)
+        k = operator.index(key)
+        if not -size <= k < size:
+            raise IndexError(f"list index {k} out of range for {size} elements{at()}")
+        return k % size, k % size + 1
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._replace(*self._range(key), list(value) if isinstance(key, slice) else [value])
+
+    def __delitem__(self, key: Any) -> None:
+        self._replace(*self._range(key))
+
+    def insert(self, k: int, x: Any) -> None:
+        """One more element, before another."""
+        first = slice(k, None).indices(len(self))[0]
+        self._replace(first, first, [x])
+
+    def reverse(self) -> None:
+        """Turns the order round."""
+        self.parts = [(self._as_tensor()[::-1], len(self))]
+
+    def clear(self) -> None:
+        """Takes all elements out."""
+        self._replace(0, len(self))
+
     def pop(self, k: int = -1) -> Tensor:
         """Takes an element out."""
-        items = list(self)
-        found = items.pop(k)
-        self.parts = StackedList.of(items).parts
+        first, last = self._range(k)
+        found = self._kind(self._as_tensor()[first])
+        self._replace(first, last)
         return found
 
     def __reversed__(self) -> Iterator[Tensor]:

@@ -127,7 +127,7 @@ class Tensor(Operators):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Gives the handle a new value. A constant stays as it is outside of functions and tapes, as in TensorFlow."""
-        if type(self) is Tensor and not self._data.flags.writeable and not context.recorders and not in_function():
+        if type(self) is Tensor and _frozen(self._data) and not context.recorders and not in_function():
             raise TypeError(
                 "'Tensor' object does not support item assignment: this one was made by pb.constant, and a constant "
                 "does not change outside of a pb.function. Write to what was computed from it (y = x + 0; "
@@ -260,6 +260,12 @@ class Tensor(Operators):
 
 def _rebuild(data: Array) -> Tensor:
     return Tensor(data)
+
+
+def _frozen(data: Array) -> bool:
+    """Whether `pb.constant` made the data; what an op gives may be a view of such data, and is written to a copy."""
+    flags = data.flags
+    return not flags.writeable and flags.owndata
 
 
 def _note(t: Tensor) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from ..ir.dims import Dim, DimLike
 from ..ir.opdef import get
 from ..ir.types import TensorType
+from .context import context
 from .convert import as_tensor
 from .dispatch import apply
 from .indexing import Slot, find_slot, take_slot, write_slot
@@ -39,11 +40,19 @@ class Part:
     def value(self) -> Any:
         """The part as a tensor of its own, read from the base's present value."""
         token = self.base._token()
-        if self._seen is not None and self._seen[0] is token and self._seen[1]._usable():
-            return self._seen[1]
+        seen = self._seen
+        if seen is not None and seen[0] is token and seen[1]._usable() and not self._missed(seen[1]):
+            return seen[1]
         found = self.read(self.base)
         self._seen = (token, found)
         return found
+
+    def _missed(self, seen: Any) -> bool:
+        """Whether a tape follows the base only since the part was read."""
+        if not context.recorders or not self.type.dtype.is_differentiable:
+            return False
+        followers = (r for r in context.recorders if hasattr(r, "follows"))
+        return any(r.follows(self.base) and not r.follows(seen) for r in followers)
 
     def set_item(self, key: Any, value: Any) -> None:
         """`view[key] = value`."""
@@ -109,7 +118,7 @@ def composed(base: Any, outer: Slot, key: Any) -> Slot | None:
     from .indexing import _is_mask
     from .picking import is_advanced
 
-    if _is_mask(key) or is_advanced(key):
+    if _is_mask(key) or is_advanced(key) or any(isinstance(d, Dim) for d in (*outer.sizes, *outer.shape)):
         return None
     if any(_computed(k) for k in (key if isinstance(key, tuple) else (key,))):
         return None

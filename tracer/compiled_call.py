@@ -190,6 +190,8 @@ class Pair(OpDef):
         self.backward = Backward(CompiledOp(parts.backward, options=options), needs, parts.connected)
         self.n_results = len(fn.results)
         self.outputs = parts.outputs
+        self.op = op
+        self.chooses = any(o.kind.picks for f in (fn, *fn.callees()) for o in f.body.walk())
         self.residuals = parts.residuals
 
     def vjp(
@@ -201,6 +203,9 @@ class Pair(OpDef):
             return self.forward.vjp(b, attrs, outs, xs, cts, self.needs)
         if not seeded:
             return [None] * len(xs)
+        if self.chooses and not isinstance(b, RawBuilder):
+            # To be differentiated again: a residual's cotangent would not tell what was not chosen; see `ir/chosen.py`.
+            return self.op.vjp(b, attrs, outs, xs, cts[: self.n_results], self.needs)
         kept = [xs[i] if kind == "param" else outs[i] for kind, i in self.residuals]
         seeds = [b.zeros_like(outs[i]) if cts[i] is None else cts[i] for i in self.outputs]
         return self.backward.run(b, [*kept, *seeds])

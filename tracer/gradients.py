@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..ir.accumulate import Cotangents, varied_values
+from ..ir.chosen import whole
 from ..ir.graph import Value
 from ..ir.reverse import ReverseBuilder
 from ..runtime.context import context
@@ -73,18 +74,21 @@ def _seed(y: Tensor, ct: Any) -> Tensor:
     return as_tensor(ct, y.dtype)
 
 
-class _Kept(dict[Value, Any]):
-    """Running cotangents that are remembered when the sweep takes them: an x may be the result of an op."""
+class _Kept(Cotangents):
+    """Cotangents that are remembered when the sweep takes them: an x may be the result of an op."""
 
-    def __init__(self) -> None:
-        self.final: dict[Value, Any] = {}
+    def __init__(self, b: ReverseBuilder, varied: set[Value]) -> None:
+        super().__init__(b, varied)
+        self.taken: dict[Value, tuple[Any, Any]] = {}
 
-    def pop(self, key: Value, default: Any = None) -> Any:
-        """As dict.pop."""
-        taken = super().pop(key, default)
-        if taken is not None:
-            self.final[key] = taken
+    def take(self, v: Value) -> tuple[Any, Any]:
+        """As of the base."""
+        self.taken[v] = taken = super().take(v)
         return taken
+
+    def find(self, v: Value) -> Any:
+        """The cotangent of an x after the sweep."""
+        return self.running.get(v, whole(self.b, *self.taken.get(v, (None, None))))
 
 
 def _reverse(
@@ -95,10 +99,9 @@ def _reverse(
     loc = user_location()
     b = ReverseBuilder(trace.function.body, loc)
     b.derived = {}
-    cotangents = Cotangents(b, varied_values(ops, sources))
-    cotangents.running = running = _Kept()
+    cotangents = _Kept(b, varied_values(ops, sources))
     for y, ct in seeds:
         cotangents.seed(y, ct)
     cotangents.back(ops)
-    found = [running.get(x, running.final.get(x)) for x in sources]
+    found = [cotangents.find(x) for x in sources]
     return [None if g is None else SymbolicTensor(g.value, trace, None, loc) for g in found]

@@ -174,3 +174,74 @@ def test_dtypes_of_writes() -> None:
     with pytest.raises(TypeError):
         t[0] = 1.5
     np.testing.assert_array_equal(t, [1, 2])
+
+
+UNCHANGING: dict[str, Any] = {
+    "cast": lambda t: pb.cast(x=t, dtype=t.dtype),
+    "saturate_cast": lambda t: pb.saturate_cast(t, t.dtype),
+    "broadcast_to": lambda t: pb.broadcast_to(t, [4]),
+    "roll": lambda t: pb.roll(t, 0, 0),
+    "real": pb.math.real,
+    "conj": pb.math.conj,
+    "ensure_shape": lambda t: pb.ensure_shape(t, [4]),
+    "dropout": lambda t: pb.nn.dropout(t, 0.0),
+    "tile": lambda t: pb.tile(t, [1]),
+    "pad": lambda t: pb.pad(t, [[0, 0]], "REFLECT"),
+    "concat": lambda t: pb.concat([t], 0),
+    "reshape": lambda t: pb.reshape(t, [4]),
+}
+
+
+@pytest.mark.parametrize("name", UNCHANGING)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_an_op_with_nothing_to_do_gives_a_tensor_that_is_written_to_alone(name: str, compiled: bool) -> None:
+    def f(t: Any) -> Any:
+        y = UNCHANGING[name](t)
+        y[0] = 9.0
+        return y
+
+    t = pb.constant(X) * 1.0
+    np.testing.assert_array_equal((pb.function(f) if compiled else f)(t), [9.0, *X[1:]])
+    np.testing.assert_array_equal(t, X)
+
+
+def test_integers_round_to_a_tensor_of_their_own() -> None:
+    t = pb.constant([1, 2]) * 1
+    y = pb.floor(t)
+    y[0] = 5
+    np.testing.assert_array_equal(t, [1, 2])
+
+
+def test_a_constant_of_a_given_shape_stays_one() -> None:
+    for value in (1.0, [[1.0, 1.0]]):
+        t = pb.constant(value, shape=[2])
+        with pytest.raises(TypeError, match=r"made by pb\.constant"):
+            t[0] = 2.0
+    view = pb.reshape(t, [2, 1])
+    view[0] = 3.0
+    np.testing.assert_array_equal(t, [1.0, 1.0])
+
+
+def test_a_part_read_before_its_base_was_watched_has_a_gradient() -> None:
+    a = watched()
+    part = a[1:]
+    assert float(part[0]) == X[1]  # the part was read once
+    with pb.GradientTape() as tape:
+        tape.watch(a)
+        loss = pb.reduce_sum(part * part)
+    np.testing.assert_array_equal(tape.gradient(loss, a), [0.0, *(2 * X[1:])])
+
+
+def test_a_tape_keeps_no_value_that_no_record_used() -> None:
+    import tracemalloc
+
+    x = pb.array(np.zeros(100_000))
+    with pb.GradientTape() as tape:
+        w = pb.constant(2.0)
+        tape.watch(w)
+        tracemalloc.start()
+        for k in range(50):
+            x[k] = 1.0
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 5 * 800_000

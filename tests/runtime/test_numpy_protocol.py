@@ -188,7 +188,7 @@ def test_numpy_data_takes_the_dtype_of_a_tensor() -> None:
 
 def test_a_result_is_never_the_argument_itself() -> None:
     a = array(X)
-    for f in (np.real, np.copy, lambda v: np.broadcast_to(v, (3,)), lambda v: np.nan_to_num(v)):
+    for f in (np.copy, lambda v: np.broadcast_to(v, (3,)), lambda v: np.nan_to_num(v)):
         b = f(a)
         b[0] = 9.0
         assert a.numpy()[0] == X[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Callable
 from typing import Any
 
@@ -284,6 +285,53 @@ def test_a_list_that_a_loop_filled_takes_no_other_tensors() -> None:
 
     with pytest.raises(TypeError, match=r"cannot be appended: write `items = list\(items\)` before.*test_append.py"):
         f(X)
+
+
+def changed(x: Any) -> Any:
+    out = []
+    for i in range(10):
+        out.append(x * i)
+    out[0] = x + 1.0
+    out[-2] = out[0] * 2.0
+    del out[3]
+    out.insert(1, x * 0.5)
+    out.insert(-100, x * 0.25)
+    out.insert(100, x * 0.125)
+    last, third = out.pop(), out.pop(2)
+    out[2:4] = [x, x * 3.0, x * 4.0]
+    del out[-2:]
+    out.reverse()
+    out.append(last)
+    emptied = []
+    for i in range(10):
+        emptied.append(x - i)
+    emptied.clear()
+    emptied.append(third)
+    return pb.stack(out), len(out), emptied[0], len(emptied)
+
+
+def test_elements_are_replaced_moved_and_taken_out() -> None:
+    expected = changed(X)
+    x = pb.constant(X)
+    with pb.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        eager, compiled = changed(x), pb.function(changed)(x)
+    for e, g, c in zip(expected, eager, compiled, strict=True):
+        np.testing.assert_allclose(g, e)
+        np.testing.assert_allclose(c, e)
+    np.testing.assert_allclose(tape.gradient(compiled[0], x), tape.gradient(eager[0], x))
+
+
+@pytest.mark.parametrize("change", ["out[10] = x", "del out[-11]", "out.pop(10)"])
+def test_a_change_of_no_element_is_an_index_error(change: str) -> None:
+    made: dict[str, Any] = {}
+    lines = ["out = []", "for i in range(10):", "    out.append(x * i)", change, "return out[0]"]
+    text = "\n    ".join(["def f(x):", *lines]) + "\n"
+    name = f"<change {change}>"
+    linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+    exec(compile(text, name, "exec"), made)
+    with pytest.raises(IndexError, match="out of range for 10 elements"):
+        pb.function(made["f"])(X)
 
 
 # ---------------------------------------------------------------- NumPy's arrays, which others may write to
