@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from pullback.codegen.buffers import Memory, Place, assign, bytes_of
 from pullback.codegen.fusion import plan
@@ -58,6 +59,20 @@ def test_buffers_that_live_together_do_not_overlap() -> None:
     for k, (low, high) in enumerate(spans):
         assert low % 64 == 0
         assert all(high <= a or c <= low for a, c in spans[:k] + spans[k + 1 :])
+
+
+@pytest.mark.parametrize("n", [32, 31, 25, 48])  # 4096, 3844, 2500 and 9216 bytes
+def test_large_buffers_do_not_begin_at_the_same_place_of_a_page(n: int) -> None:
+    """Loads wait for stores whose address has the same low 12 bits."""
+
+    def build(b: Any, x: Any, w: Any) -> Any:
+        a, c = product(b, x, w), product(b, w, x)
+        return b.reduce_sum(b.transpose(a, perm=(1, 0)) + c, axes=(0,), keepdims=False)
+
+    m = memory(build, array((n, n)), array((n, n), seed=1))
+    first, second = sorted({p.at for p in m.places.values() if p.kind == "scratch"})[-2:]
+    assert 1024 <= (second - first) % 4096 <= 3072
+    assert second - first <= n * n * 4 + 4096
 
 
 def test_results_are_written_where_they_belong() -> None:
