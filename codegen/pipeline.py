@@ -12,6 +12,7 @@ from ..ir.inline import inline
 from ..ir.licm import licm
 from ..ir.loop_merge import count_up, merge_loops
 from ..ir.narrow import narrow
+from ..ir.reread import reread
 from ..ir.segments import segments
 from ..ir.simplify import canon
 from ..ir.unstack import unstack
@@ -35,7 +36,7 @@ def settle(fn: Function) -> Function:
 
 PASSES: Passes = (inline, settle, canon, expand, count_up, canon, licm, cse)
 LOOPS: Passes = (unstack, cse, merge_loops, narrow, vectorise, canon, licm, cse)  # for functions with loops
-LAST: Passes = (dce, segments)
+LAST: Passes = (dce, reread, segments, reread)
 
 
 def optimise(fn: Function) -> Function:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from . import math_round as rounding
+from .division import divide
 from .emitter import Emitter, Reg
 from .math_table import MATH
 from .math_threefry import random_bits
@@ -214,10 +215,10 @@ def _build_table() -> dict[tuple[str, str], Lowering]:
 
 
 def _arithmetic_rows(row: Callable[[str, str, Lowering], None]) -> None:
-    for name in ("add", "sub", "mul", "div"):
+    for name in ("add", "sub", "mul"):
         row(name, _FLOATS, _instruction("f" + name))
-        if name != "div":
-            row(name, _INTS, _instruction(name))
+        row(name, _INTS, _instruction(name))
+    row("div", _FLOATS, divide)
     row("add", "b", _instruction("or"))
     row("mul", "b", _instruction("and"))
     row("floordiv", _FLOATS, rounding.float_floordiv)
