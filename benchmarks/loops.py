@@ -1,4 +1,4 @@
-"""Loops and their gradients beside C: `python benchmarks/loops.py [--only NAME] [--dtype f32,f64] [--tiny]`.
+"""Loops and their gradients beside C: `python benchmarks/loops.py [--only NAME] [--dtype f32,f64] [--tiny] [--write]`.
 
 Every row is a program of `loops_programs.py` and the same by hand in C (`loops_c.py`, gcc -O3 -march=native), in one
 process on one core. All take turns in samples of at least 2 ms; the ratio is that of the medians, beside the ratio of
@@ -16,12 +16,15 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import loops_programs as programs
 import numpy as np
 from loops_c import Bound
+from sections import write_section
 from timing import MAX_QUEUED, queued
 
 import pullback as pb
@@ -79,6 +82,8 @@ def scalar_rows(dtype: str, tiny: bool) -> Iterator[Row]:
     train = programs.sgd(n)
     sgd = Bound("sgd", dtype, 5.0, 1.5, -2.0, n)
     yield Row("sgd", lambda: train(x, a, b), sgd, arrays, lambda: [sgd()])
+    fused = programs.sgd(n, fp_contract=True)
+    yield Row("sgd fp_contract", lambda: fused(x, a, b), sgd, arrays, lambda: [sgd()])
     run = programs.recurrence(N)
     t, out = np.zeros(N, NP[dtype]), np.zeros(3, NP[dtype])
     call = Bound("recurrence", dtype, 0.5, 0.1, N, t, out, result=False)
@@ -136,8 +141,8 @@ def check(row: Row, dtype: str) -> None:
         np.testing.assert_allclose(have, np.asarray(want, np.float64), rtol=tolerance, atol=tolerance, err_msg=row.name)
 
 
-def show(row: Row, dtype: str, seconds: float, forward: Call | None = None) -> None:
-    """Measures and prints one line."""
+def show(row: Row, dtype: str, seconds: float, forward: Call | None = None) -> str:
+    """Measures, prints and gives one line."""
     check(row, dtype)
     times = measure([row.ours, row.other, row.other.strict, *([forward] if forward else [])], seconds)
     (ours, least), (c, c_least), (strict, _) = times[:3]
@@ -147,10 +152,11 @@ def show(row: Row, dtype: str, seconds: float, forward: Call | None = None) -> N
     if forward:
         text += f"   gradient / forward {ours / times[3][0]:5.2f}"
     print(text, flush=True)
+    return text
 
 
-def compile_times() -> None:
-    """What the first call takes, for few and for many trips."""
+def compile_times() -> Iterator[str]:
+    """What the first call takes, for few and for many trips, a line each."""
     makers: dict[str, Callable[[int], tuple[Any, Any]]] = {
         "sgd": lambda n: (programs.sgd(n), [pb.constant(v) for v in (5.0, 1.5, -2.0)]),
         "recurrence": lambda n: (programs.recurrence(n), [pb.constant(v) for v in (0.5, 0.1)]),
@@ -174,7 +180,17 @@ def compile_times() -> None:
             f(*args)
             found.append(best - (time.perf_counter() - start))
         few, many = (f"{t * 1e3:6.1f} ms" for t in found)
-        print(f"{name:22} first call without its run: 100 trips {few}, 100000 trips {many}")
+        text = f"{name:22} first call without its run: 100 trips {few}, 100000 trips {many}"
+        print(text)
+        yield text
+
+
+def write(lines: list[str]) -> None:
+    """The section of RESULTS.md."""
+    head = f"## Loops and their gradients beside C\n\nWritten by `python benchmarks/loops.py --write` on {date.today()}: "
+    head += "one process on one core, gcc -O3 -march=native;\nstrict C rounds every operation (`-ffp-contract=off`)."
+    body = "\n".join([head, "", "```text", *lines, "```"])
+    write_section(Path(__file__).with_name("RESULTS.md"), "loops", body)
 
 
 def main() -> None:
@@ -183,17 +199,21 @@ def main() -> None:
     parser.add_argument("--dtype", default="f32,f64")
     parser.add_argument("--seconds", type=float, default=0.6, help="per row")
     parser.add_argument("--tiny", action="store_true", help="only checks that everything runs and answers right")
+    parser.add_argument("--write", action="store_true", help="also writes its section of RESULTS.md")
     options = parser.parse_args()
+    lines = []
     seconds = 0.01 if options.tiny else options.seconds
     for dtype in options.dtype.split(","):
         for row in itertools.chain(scalar_rows(dtype, options.tiny), stencil_rows(dtype, options.tiny)):
             if options.only in row.name:
-                show(row, dtype, seconds)
+                lines.append(show(row, dtype, seconds))
         for row, forward in write_rows(dtype, options.tiny):
             if options.only in row.name:
-                show(row, dtype, seconds, forward)
+                lines.append(show(row, dtype, seconds, forward))
     if not options.only and not options.tiny:
-        compile_times()
+        lines += compile_times()
+    if options.write:
+        write(lines)
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ def with_gradient(f: Program) -> Program:
     return cast(Program, value_and_gradient)
 
 
-def sgd(n: int) -> Program:
-    @pb.function
+def sgd(n: int, fp_contract: bool = False) -> Program:
+    @pb.function(fp_contract=fp_contract)
     def train(x: Any, a: Any, b: Any) -> Any:
         for _ in pb.range(n):
             with pb.GradientTape() as tape:

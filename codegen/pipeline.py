@@ -9,6 +9,7 @@ from ..ir.dce import dce
 from ..ir.expand import expand
 from ..ir.graph import Function, Value, clone_function
 from ..ir.inline import inline
+from ..ir.interiors import interiors
 from ..ir.licm import licm
 from ..ir.loop_merge import count_up, merge_loops
 from ..ir.narrow import narrow
@@ -36,7 +37,7 @@ def settle(fn: Function) -> Function:
 
 PASSES: Passes = (inline, settle, canon, expand, count_up, canon, licm, cse)
 LOOPS: Passes = (unstack, cse, merge_loops, narrow, vectorise, canon, licm, cse)  # for functions with loops
-LAST: Passes = (dce, reread, segments, reread)
+LAST: Passes = (dce, reread, segments, interiors, reread)
 
 
 def optimise(fn: Function) -> Function:
