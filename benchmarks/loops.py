@@ -187,9 +187,13 @@ def compile_times() -> Iterator[str]:
 
 def write(lines: list[str]) -> None:
     """The section of RESULTS.md."""
-    head = f"## Loops and their gradients beside C\n\nWritten by `python benchmarks/loops.py --write` on {date.today()}: "
-    head += "one process on one core, gcc -O3 -march=native;\nstrict C rounds every operation (`-ffp-contract=off`)."
-    body = "\n".join([head, "", "```text", *lines, "```"])
+    head = [
+        "## Loops and their gradients beside C",
+        "",
+        f"Written by `python benchmarks/loops.py --write` on {date.today()}: one process on one core, gcc -O3 -march=native;",
+        "strict C rounds every operation (`-ffp-contract=off`).",
+    ]
+    body = "\n".join([*head, "", "```text", *lines, "```"])
     write_section(Path(__file__).with_name("RESULTS.md"), "loops", body)
 
 
