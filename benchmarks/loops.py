@@ -190,8 +190,8 @@ def write(lines: list[str]) -> None:
     head = [
         "## Loops and their gradients beside C",
         "",
-        f"Written by `python benchmarks/loops.py --write` on {date.today()}: one process on one core, gcc -O3 -march=native;",
-        "strict C rounds every operation (`-ffp-contract=off`).",
+        f"Written by `python benchmarks/loops.py --write` on {date.today()}: one process on one core,",
+        "gcc -O3 -march=native; strict C rounds every operation (`-ffp-contract=off`).",
     ]
     body = "\n".join([*head, "", "```text", *lines, "```"])
     write_section(Path(__file__).with_name("RESULTS.md"), "loops", body)

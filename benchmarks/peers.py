@@ -136,8 +136,11 @@ def fresh_process(peer: Peer) -> dict[str, Any]:
 def cpu_name() -> str:
     try:
         with open("/proc/cpuinfo") as file:
-            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
-        return names[0] if names else platform.processor()
+            lines = [line.split(":", 1) for line in file if ":" in line]
+        found = {key.strip(): value.strip() for key, value in reversed(lines)}
+        if "model name" not in found:
+            return platform.processor()
+        return f"{found['model name']} (family {found.get('cpu family', '?')}, model {found.get('model', '?')})"
     except OSError:
         return platform.processor()
 
