@@ -32,10 +32,18 @@ class Array(ArrayHandles, NumpyMethods, Tensor):
         return str(self._numpy())
 
 
+class Cell(Array):
+    """An eager array for an ndarray of no dimensions."""
+
+    __slots__ = ()
+    _cell = True
+
+
 class ArrayView(Array):
     """A view of an eager array."""
 
     __slots__ = ("_part",)
+    _cell = True
     _part: Part
     _eager_storage = False
 
@@ -83,4 +91,4 @@ def is_array(x: Any) -> bool:
 
 def wrap_array(a: np.ndarray[Any, Any]) -> Array:
     """An eager array with a copy of the data."""
-    return Array(as_storage(np.array(a, order="C")))
+    return (Array if a.ndim else Cell)(as_storage(np.array(a, order="C")))

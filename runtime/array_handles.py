@@ -1,7 +1,8 @@
 """What makes an array a handle: views, writes in place, copies.
 
 Indexing with integers and slices gives a view, with index arrays or a mask a new array, with an integer for every
-dimension a scalar, which is a value. `a += b` writes to the array; a scalar gets a new value, as in NumPy.
+dimension a scalar, which is a value. `a += b` writes to the array; a scalar gets a new value, as in NumPy. An ndarray
+of no dimensions that the caller passed is an array, and so is a view (`a[0, ...]`); what ops give is a scalar.
 """
 
 from __future__ import annotations
@@ -25,9 +26,14 @@ _IDENTITY, _RESHAPE, _TRANSPOSE = get("identity"), get("reshape"), get("transpos
 
 
 class ArrayHandles:
-    """Mixed in before NumpyMethods and Tensor."""
+    """Mixed in before NumpyMethods and Tensor.
+
+    Attributes:
+      _cell: whether one of no dimensions is an array of NumPy's, which is written to, and not a scalar.
+    """
 
     __slots__ = ()
+    _cell = False
 
     def __getitem__(self, key: Any) -> Any:
         me: Any = self
@@ -38,7 +44,7 @@ class ArrayHandles:
         if is_advanced(key):
             return me._as_array(pick(me._resolved(), key))
         slot = find_slot(me, key)
-        if not slot.shape:
+        if not slot.shape and not any(k is Ellipsis for k in (key if isinstance(key, tuple) else (key,))):
             return me._as_array(take_slot(me._resolved(), slot))
         part = part_of(me, slot)
         if context.recorders:
@@ -159,7 +165,7 @@ def _same(x: Any) -> Tensor:
 
 def _changed(handle: Any, value: Any) -> Any:
     """`handle op= ...`: an array is written to, a scalar stands for a new value."""
-    if not handle.type.shape:
+    if not handle.type.shape and not handle._cell:
         return value
     set_item(handle, Ellipsis, value)
     return handle

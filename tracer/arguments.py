@@ -16,7 +16,7 @@ import numpy as np
 from ..ir.dtypes import _BY_NP as BY_NUMPY
 from ..ir.types import TensorType
 from ..runtime.array import Array as OurArray
-from ..runtime.array import array_of, is_array
+from ..runtime.array import Cell, array_of, is_array
 from ..runtime.context import slow_mode
 from ..runtime.convert import convert_to_tensor
 from ..runtime.location import at
@@ -77,7 +77,7 @@ def _array(x: Any, key: CallKey) -> None:
         known = BY_NUMPY.get(x.dtype)
         if known is not None and not slow_mode.count:
             key.items += (ARRAY, (known.np.num, x.shape))
-            key.leaves.append(OurArray(np.array(x, known.np, order="C")))
+            key.leaves.append((OurArray if x.ndim else Cell)(np.array(x, known.np, order="C")))
             return
     found = convert_to_tensor(x)
     _numpy(found if isinstance(found, SymbolicTensor) or found._data is not x else Tensor(x.copy()), key)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.dims import DimLike, symbol
-from ..ir.graph import Attrs, Value
+from ..ir.graph import Attrs
 from ..ir.types import TensorType
 from ..runtime.array import is_array
 from ..runtime.context import context, tracing
@@ -23,7 +23,7 @@ from .concrete import ConcreteFunction
 from .signature import Signature
 from .spec import TensorSpec
 from .structure import Structure, describe, flatten, rebuild
-from .symbolic import SymbolicArray, SymbolicTensor
+from .symbolic import SymbolicArray, SymbolicCell, SymbolicTensor
 from .trace import Trace
 
 Pattern = tuple[Any, ...]
@@ -67,7 +67,8 @@ def build(
     trace.marks = marks or {}
     trace.undecided = not arrays and any(map(is_array, leaves))
     try:
-        handles = [placeholder(p, trace, arrays and is_array(x)) for p, x in zip(trace.arguments, leaves, strict=True)]
+        kinds = [SymbolicTensor if not (arrays and is_array(x)) else _array_kind(x) for x in leaves]
+        handles = [kind(p, trace) for kind, p in zip(kinds, trace.arguments, strict=True)]
         trace.given = set(map(id, handles))
         placeholders = iter(handles)
         args, kwargs = signature.call_arguments(tuple(replace_leaves(v, placeholders) for v in values))
@@ -84,9 +85,9 @@ def build(
         trace.close()
 
 
-def placeholder(param: Value, trace: Trace, array: bool) -> SymbolicTensor:
-    """The tensor of the trace that stands for an argument."""
-    return SymbolicArray(param, trace) if array else SymbolicTensor(param, trace)
+def _array_kind(x: Any) -> type[SymbolicArray]:
+    """The class of what stands for an array in the trace."""
+    return SymbolicCell if not x.type.shape and x._cell else SymbolicArray
 
 
 def _outer() -> Trace | None:

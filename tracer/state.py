@@ -151,7 +151,7 @@ class HandleTable:
 
     def is_handle(self, t: Tensor) -> bool:
         """Whether a variable holds it as a handle that others may have too: an array, or what was written to."""
-        return (is_array(t) and bool(t.type.shape)) or id(t) in self.written
+        return (is_array(t) and (bool(t.type.shape) or t._cell)) or id(t) in self.written
 
     def share(self, handle: SymbolicTensor, others: Sequence[Any], name: str, construct: str) -> None:
         """The handle is, depending on a tensor's value, one of the others or not: none of them can be written to."""

@@ -275,10 +275,18 @@ class SymbolicArray(ArrayHandles, NumpyMethods, SymbolicTensor):
     __slots__ = ()
 
 
+class SymbolicCell(SymbolicArray):
+    """Of a trace, what stands for an ndarray of no dimensions."""
+
+    __slots__ = ()
+    _cell = True
+
+
 class SymbolicView(SymbolicArray):
     """A view of an array of a trace: its value is read where it is used."""
 
     __slots__ = ("_part",)
+    _cell = True
     _part: Part
 
     def __init__(self, part: Part) -> None:

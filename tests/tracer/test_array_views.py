@@ -157,3 +157,54 @@ def test_a_slice_of_a_slice_of_run_time_size(n: int) -> None:
     found = np.arange(6.0)
     pb.function(view_of_run_time_size)(found, np.int64(n))
     np.testing.assert_array_equal(found, expected)
+
+
+# ---------------------------------------------------------------- arrays of no dimensions, and scalars
+def grows(z: Any, x: Any, n: Any) -> Any:
+    z += 1.0
+    x *= z
+    return z * 2.0 + x.sum()
+
+
+def grows_in_a_loop(z: Any, x: Any, n: Any) -> Any:
+    for i in range(n):
+        z += x[i % 6]
+    return z
+
+
+def grows_in_a_branch(z: Any, x: Any, n: Any) -> Any:
+    if n > 2:
+        z -= x[0]
+    return z + 1.0
+
+
+def by_another_name(z: Any, x: Any, n: Any) -> Any:
+    y = z
+    y /= 4.0
+    return z * y
+
+
+def views_and_scalars(z: Any, x: Any, n: Any) -> Any:
+    v, s = x[0, ...], x[1]
+    v += 1.0
+    t = s
+    s += 5.0
+    w = z[...]
+    w *= 3.0
+    return s + t + v + w
+
+
+@pytest.mark.parametrize("f", [grows, grows_in_a_loop, grows_in_a_branch, by_another_name, views_and_scalars])
+@pytest.mark.parametrize("n", [3, 50, np.int64(3), np.int64(1)])
+@pytest.mark.parametrize("mode", ["compiled", "eager"])
+def test_an_array_of_no_dimensions_is_written_and_a_scalar_is_not(f: Callable[..., Any], n: Any, mode: str) -> None:
+    z, x, theirs, xs = np.array(1.5), np.linspace(0.5, 3.0, 6), np.array(1.5), np.linspace(0.5, 3.0, 6)
+    expected = f(theirs, xs, n)
+    pb.config.run_functions_eagerly(mode == "eager")
+    try:
+        found = pb.function(f)(z, x, n)
+    finally:
+        pb.config.run_functions_eagerly(False)
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
+    np.testing.assert_allclose(z, theirs, rtol=1e-14)
+    np.testing.assert_array_equal(x, xs)
