@@ -32,7 +32,6 @@ def with_gradient(f: Program) -> Program:
 
 
 def sgd(n: int, fp_contract: bool = False) -> Program:
-    @pb.function(fp_contract=fp_contract)
     def train(x: Any, a: Any, b: Any) -> Any:
         for _ in pb.range(n):
             with pb.GradientTape() as tape:
@@ -41,7 +40,7 @@ def sgd(n: int, fp_contract: bool = False) -> Program:
             x = x - 0.01 * tape.gradient(y, x)
         return x
 
-    return cast(Program, train)
+    return cast(Program, pb.function(train, fp_contract=fp_contract))
 
 
 def recurrence(n: int) -> Program:
