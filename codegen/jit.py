@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import count
 from typing import Any, TypeVar
 
-from . import elf
+from . import disk_cache, elf
 from .host import binding, host
 from .interrupt import Uninterrupted
 
@@ -86,14 +86,34 @@ def compile_module(llvm_ir: str, symbols: Mapping[str, int] | None = None, *, op
 
     `symbols` maps declared names to addresses (asked before the process's own symbols, where libm and libc
     are found). `opt` is the code generator's level 0..3; `passes` names IR passes to run first
-    (`LIGHT_PASSES`), none by default. Raises LLVMError for IR that does not parse or verify, or that refers
-    to unknown symbols.
+    (`LIGHT_PASSES`), none by default. What was compiled before, in this process or another, comes from the
+    disk (`disk_cache`). Raises LLVMError for IR that does not parse or verify, or that refers to unknown
+    symbols.
     """
     with Uninterrupted():
         chosen = tuple(passes)
-        obj = _with_module(llvm_ir, opt, chosen, lambda tm, m: bytes(tm.emit_object(m)))
+        cache = disk_cache.current()
+        key = _key(llvm_ir, opt, chosen) if cache is not None else ""
+        obj = cache.get(key) if cache is not None else None
+        if obj is None:
+            obj = _with_module(llvm_ir, opt, chosen, lambda tm, m: bytes(tm.emit_object(m)))
+            if cache is not None:
+                cache.put(key, obj)
         lookup, owner = _load(obj, symbols or {})
         return Library(llvm_ir, lookup, owner, opt, chosen)
+
+
+def _key(text: str, opt: int, passes: tuple[str, ...]) -> str:
+    """The cache's name for what this text becomes here."""
+    machine = host()
+    return disk_cache.key_of(text, str(opt), " ".join(passes), machine.triple, machine.cpu, machine.flags, _versions())
+
+
+@lru_cache(maxsize=1)
+def _versions() -> str:
+    import llvmlite
+
+    return f"llvmlite {llvmlite.__version__}, LLVM {'.'.join(map(str, binding().llvm_version_info))}"
 
 
 def emit_object(llvm_ir: str, *, opt: int = 2, passes: Sequence[str] = ()) -> bytes:

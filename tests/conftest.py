@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
@@ -12,7 +13,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """A shell's job in the background is born deaf to Ctrl-C, and so are the processes that it starts."""
+    """A shell's job in the background is born deaf to Ctrl-C, and so are the processes that it starts.
+
+    Without the cache on disk every test compiles what it tests; tests of the cache set a folder of their own.
+    """
+    os.environ["PULLBACK_CACHE"] = "0"
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

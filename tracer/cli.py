@@ -1,4 +1,4 @@
-"""The command line: `pullback dump`, `pullback explain`, `pullback opt`, `pullback doctor`, `pullback --version`.
+"""The command line: `pullback dump`, `explain`, `opt`, `cache`, `doctor`, and `--version`.
 
 Wrong input gives one line on stderr and exit code 2. Text is coloured on a terminal, plain in a pipe or when NO_COLOR
 is set.
@@ -49,6 +49,9 @@ def build_parser() -> argparse.ArgumentParser:
     opt.add_argument("--print-after-change", action="store_true", help="show the text after each pass that changed it")
     _color_option(opt)
 
+    cache = commands.add_parser("cache", help="show what compiled code is kept on disk, or remove it")
+    cache.add_argument("--clear", action="store_true", help="remove all of it")
+
     doctor = commands.add_parser("doctor", help="report what this machine and installation offer")
     _color_option(doctor)
     return parser
@@ -92,9 +95,11 @@ def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> str:
 
         return f"pullback {version()}\n"
     if args.command is None:
-        parser.error("give a command: dump, explain, opt or doctor (--help tells more)")
+        parser.error("give a command: dump, explain, opt, cache or doctor (--help tells more)")
     if args.command == "explain":
         return _explain(args)
+    if args.command == "cache":
+        return _cache(args.clear)
     color = wants_color(args.color, sys.stdout)
     if args.command == "dump":
         return _dump(args, color)
@@ -128,6 +133,21 @@ def _explain(args: argparse.Namespace) -> str:
         *(f"  {n}" for n in concrete.loops or ("no loops over Python numbers",)),
     ]
     return "\n".join(lines).replace(f"{os.getcwd().rstrip(os.sep)}{os.sep}", "") + "\n"
+
+
+def _cache(clear: bool) -> str:
+    from ..codegen.disk_cache import current
+
+    try:
+        cache = current()
+    except ValueError as e:
+        raise CommandError(str(e)) from None
+    if cache is None:
+        return "no compiled code is kept on disk (PULLBACK_CACHE=0)\n"
+    if clear:
+        return f"{cache.folder}: {cache.clear():,} bytes removed\n"
+    sizes = [size for _, size, _ in cache.entries()]
+    return f"{cache.folder}: {len(sizes)} entries, {sum(sizes):,} of at most {cache.limit:,} bytes\n"
 
 
 def _dump(args: argparse.Namespace, color: bool) -> str:
