@@ -1,7 +1,9 @@
 """What the machine that runs us can do: CPU name, features, vector width.
 
 LLVM names some CPUs wrongly or not at all, so its feature list, not the name, decides. The answer is found
-at the first question and kept: importing this module loads neither llvmlite nor anything of LLVM.
+at the first question and kept: importing this module loads neither llvmlite nor anything of LLVM. On Linux it is kept
+on disk, too, under a hash of what the kernel says of the CPU: a process that finds all its code there never loads LLVM,
+which takes 25 ms.
 
 `PULLBACK_CPU_FEATURES` (for example `-avx512f,-fma`) is laid over the found features, so that the code for
 smaller machines can be tested on a large one.
@@ -10,22 +12,32 @@ smaller machines can be tested on a large one.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import platform
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from . import disk_cache
+
 _AVX512 = "avx512f"
+# Lines of /proc/cpuinfo that say what a CPU can do (the others change with time or from core to core).
+_TELLING = frozenset({
+    "vendor_id", "cpu family", "model", "model name", "stepping", "flags", "Features", "CPU implementer",
+    "CPU architecture", "CPU variant", "CPU part", "CPU revision",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The compile target: LLVM's triple and CPU name, and the features as `name -> present`."""
+    """The compile target: LLVM's triple and CPU name, the features as `name -> present`, and LLVM's version."""
 
     triple: str
     cpu: str
     features: tuple[tuple[str, bool], ...]
+    llvm: str = ""
 
     def has(self, feature: str) -> bool:
         """Whether the CPU has `feature`, in LLVM's spelling (`avx2`, `fma`, `neon`)."""
@@ -89,7 +101,38 @@ def _initialise(llvm: Any) -> None:
 
 @lru_cache(maxsize=1)
 def host() -> Host:
-    """The machine we run on; loads llvmlite at the first call."""
+    """The machine we run on; loads llvmlite at the first call, unless the answer is on disk."""
+    cache = disk_cache.current()
+    key = _identity() if cache is not None else None
+    kept = cache.get(key) if cache is not None and key is not None else None
+    facts = json.loads(kept) if kept is not None else _ask()
+    if kept is None and cache is not None and key is not None:
+        cache.put(key, json.dumps(facts).encode())
+    found = _override(dict(facts["features"]), os.environ.get("PULLBACK_CPU_FEATURES", ""))
+    return Host(facts["triple"], facts["cpu"], tuple(sorted(found.items())), facts["llvm"])
+
+
+def _ask() -> dict[str, Any]:
+    """What LLVM knows."""
     llvm = binding()
-    found = _override(dict(llvm.get_host_cpu_features()), os.environ.get("PULLBACK_CPU_FEATURES", ""))
-    return Host(llvm.get_process_triple(), llvm.get_host_cpu_name(), tuple(sorted(found.items())))
+    return {
+        "triple": llvm.get_process_triple(),
+        "cpu": llvm.get_host_cpu_name(),
+        "features": dict(llvm.get_host_cpu_features()),
+        "llvm": ".".join(map(str, llvm.llvm_version_info)),
+    }
+
+
+def _identity() -> str | None:
+    """A name for llvmlite and the CPU as the kernel lets us see it; None where it does not tell."""
+    import llvmlite
+
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            first = file.read(1 << 16).split("\n\n", 1)[0].splitlines()
+    except OSError:
+        return None
+    known = [line for line in first if line.split(":")[0].strip() in _TELLING]
+    if not any(line.startswith(("flags", "Features")) for line in known):
+        return None
+    return disk_cache.key_of("host", llvmlite.__version__, sys.version, platform.machine(), *known)

@@ -9,6 +9,7 @@ lock, so compiling is thread-safe.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import re
 import sys
@@ -109,11 +110,10 @@ def _key(text: str, opt: int, passes: tuple[str, ...]) -> str:
     return disk_cache.key_of(text, str(opt), " ".join(passes), machine.triple, machine.cpu, machine.flags, _versions())
 
 
-@lru_cache(maxsize=1)
 def _versions() -> str:
     import llvmlite
 
-    return f"llvmlite {llvmlite.__version__}, LLVM {'.'.join(map(str, binding().llvm_version_info))}"
+    return f"llvmlite {llvmlite.__version__}, LLVM {host().llvm}"
 
 
 def emit_object(llvm_ir: str, *, opt: int = 2, passes: Sequence[str] = ()) -> bytes:
@@ -219,8 +219,16 @@ def _resolve(name: str, symbols: Mapping[str, int]) -> int | None:
     found = symbols.get(name)
     if found is not None:
         return found
-    address: int | None = binding().address_of_symbol(name)
-    return address
+    address: int | None = _of_process(name) if sys.platform == "linux" else None
+    return binding().address_of_symbol(name) if address is None else address
+
+
+def _of_process(name: str) -> int | None:
+    """A symbol of the process or of libm, found without LLVM."""
+    for library in (None, "libm.so.6"):
+        with contextlib.suppress(OSError, AttributeError):
+            return ctypes.cast(getattr(ctypes.CDLL(library), name), ctypes.c_void_p).value
+    return None
 
 
 class _Engine:

@@ -69,6 +69,8 @@ from pullback.codegen import jit
 if "hit" in sys.argv:
     def refused(*args): raise SystemExit("compiled again")
     jit._with_module = refused
+    if jit.sys.platform == "linux" and jit.sys.maxsize > 2**32 and jit.host().arch == "x86_64":
+        sys.modules["llvmlite.binding"] = None  # importing it fails
 
 @pb.function
 def f(x, a):
@@ -246,3 +248,28 @@ def test_the_command(cache: DiskCache, capsys: pytest.CaptureFixture[str], monke
     monkeypatch.setenv("PULLBACK_CACHE", "0")
     assert main(["cache"]) == 0
     assert "no compiled code is kept" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc/cpuinfo")
+def test_what_the_machine_can_do_is_kept_under_a_name_of_its_own(
+    cache: DiskCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pullback.codegen import host as module
+
+    asked = module._ask()
+    module.host.cache_clear()
+    try:
+        first = module.host()
+        module.host.cache_clear()
+        monkeypatch.setattr(module, "_ask", lambda: pytest.fail("asked again"))
+        assert module.host() == first
+        assert first.llvm == asked["llvm"] != ""
+        key = module._identity()
+        assert key is not None
+        assert cache.get(key) is not None
+        monkeypatch.setattr(module, "_TELLING", frozenset({"flags", "Features"}))
+        assert module._identity() not in (None, key)
+        monkeypatch.setattr(module, "_TELLING", frozenset({"model"}))
+        assert module._identity() is None  # the kernel does not tell: LLVM is asked
+    finally:
+        module.host.cache_clear()
