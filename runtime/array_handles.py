@@ -35,6 +35,9 @@ class ArrayHandles:
     __slots__ = ()
     _cell = False
 
+    def _note_numpy(self) -> None:
+        """Something happens that means another thing for other kinds of arrays; a trace must know."""
+
     def __getitem__(self, key: Any) -> Any:
         me: Any = self
         if not isinstance(key, tuple) and isinstance(key, list):
@@ -166,6 +169,7 @@ def _same(x: Any) -> Tensor:
 def _changed(handle: Any, value: Any) -> Any:
     """`handle op= ...`: an array is written to, a scalar stands for a new value."""
     if not handle.type.shape and not handle._cell:
+        handle._note_numpy()
         return value
     set_item(handle, Ellipsis, value)
     return handle

@@ -26,6 +26,7 @@ from .structure import describe, rebuild, sorted_keys
 from .symbolic import SymbolicTensor
 
 ARRAY = "array"  # in a key, before an array that follows NumPy's rules
+CELL = "cell"  # behind that, before an ndarray of no dimensions, which is written to where a scalar is not
 Handler = Callable[[Any, "CallKey"], None]
 
 
@@ -76,7 +77,7 @@ def _array(x: Any, key: CallKey) -> None:
         key.sources[len(key.leaves)] = x
         known = BY_NUMPY.get(x.dtype)
         if known is not None and not slow_mode.count:
-            key.items += (ARRAY, (known.np.num, x.shape))
+            key.items += (ARRAY, (known.np.num, x.shape)) if x.ndim else (ARRAY, CELL, (known.np.num, ()))
             key.leaves.append((OurArray if x.ndim else Cell)(np.array(x, known.np, order="C")))
             return
     found = convert_to_tensor(x)
@@ -232,7 +233,7 @@ def skeleton(key: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def without_arrays(key: tuple[Any, ...]) -> tuple[Any, ...]:
     """The key of the same call with Tensors in place of arrays."""
-    return tuple(k for k in key if not (type(k) is str and k == ARRAY))
+    return tuple(k for k in key if not (type(k) is str and k in (ARRAY, CELL)))
 
 
 def is_tensor_item(item: Any) -> bool:

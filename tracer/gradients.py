@@ -88,7 +88,8 @@ class _Kept(Cotangents):
 
     def find(self, v: Value) -> Any:
         """The cotangent of an x after the sweep."""
-        return self.running.get(v, whole(self.b, *self.taken.get(v, (None, None))))
+        have = self.running.get(v)
+        return whole(self.b, *self.taken.get(v, (None, None))) if have is None else have
 
 
 def _reverse(

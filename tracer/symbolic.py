@@ -274,6 +274,9 @@ class SymbolicArray(ArrayHandles, NumpyMethods, SymbolicTensor):
 
     __slots__ = ()
 
+    def _note_numpy(self) -> None:
+        self.trace.note_numpy()
+
 
 class SymbolicCell(SymbolicArray):
     """Of a trace, what stands for an ndarray of no dimensions."""

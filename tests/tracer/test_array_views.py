@@ -208,3 +208,22 @@ def test_an_array_of_no_dimensions_is_written_and_a_scalar_is_not(f: Callable[..
     np.testing.assert_allclose(found, expected, rtol=1e-14)
     np.testing.assert_allclose(z, theirs, rtol=1e-14)
     np.testing.assert_array_equal(x, xs)
+
+
+@pytest.mark.parametrize("scalar", [lambda: np.float64(3.0), lambda: pb.array(np.ones(3)).sum()])
+@pytest.mark.parametrize("first", ["array", "scalar"])
+@pytest.mark.parametrize("with_numpy", [True, False])
+def test_a_scalar_and_an_array_of_no_dimensions_have_traces_of_their_own(
+    scalar: Callable[[], Any], first: str, with_numpy: bool
+) -> None:
+    @pb.function
+    def f(z: Any) -> Any:
+        z += 1.0
+        return np.sin(z) if with_numpy else z * 2.0
+
+    value, z = scalar(), np.array(3.0)
+    for _ in range(3):  # by the Python path, then by the native one
+        for x in (value, z) if first == "scalar" else (z, value):
+            f(x)
+    assert float(value) == float(scalar())
+    assert z == 6.0
