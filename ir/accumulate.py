@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .activity import vary
@@ -10,6 +10,7 @@ from .builder import Expr, IRBuilder
 from .chosen import chosen, joined, shares, whole
 from .control import no_rule
 from .derive import fit
+from .elementwise import Elementwise
 from .errors import InternalError
 from .graph import Block, Op, Value
 from .idle import idle
@@ -32,11 +33,11 @@ class Cotangents:
     """Goes backwards over ops and keeps one running cotangent per value.
 
     Attributes:
-      masks: where a cotangent holds, for those that `where` chose; see `chosen`. None are left when `back` is done.
+      masks: where a cotangent holds, for those that `where` chose; see `chosen`. `back` leaves those it is asked for.
       home: the block that the ops stand in. threads, in_loop, stacks: see `reverse_control`; whether a loop is around,
         and whether residuals must go onto stacks. undone, undoable: see `undo`; arrays that loops' reverses gave back,
         and arrays that the reverse of the loop around can give. begun: by an op's id, how many ops there were when its
-        reverse began.
+        reverse began. under: by op that an elementwise rule wrote behind a choice, the choice; see `shield`.
     """
 
     def __init__(self, b: IRBuilder, varied: set[Value], home: Block | None = None) -> None:
@@ -50,11 +51,13 @@ class Cotangents:
         self.undone: list[Thread] = []
         self.undoable: set[Value] = set()
         self.begun: dict[int, int] = {}
+        self.under: dict[Op, Value] = {}
 
-    def seed(self, v: Value, ct: Value) -> None:
-        """Adds the cotangent of a result."""
+    def seed(self, v: Value, ct: Value, mask: Any = None) -> None:
+        """Adds the cotangent of a result, which may hold only where a mask says so."""
         if v in self.varied:
-            self.add(v, self.b.expr(ct))
+            mask = self.b.expr(mask) if isinstance(mask, Value) else mask
+            self.add(v, self.b.expr(ct), mask)
 
     def add(self, v: Value, ct: Any, mask: Any = None) -> None:
         """Adds a cotangent (or `Into`), which may hold only where a mask says so, to what the value has."""
@@ -72,23 +75,27 @@ class Cotangents:
             raise InternalError(f"a cotangent of type {total.type} came for a value of type {v.type}")
         self.running[v] = total
 
-    def back(self, ops: Sequence[Op]) -> None:
-        """Runs the reverse rule of every op that lies on a path, last op first; new ops get the op's location."""
+    def back(self, ops: Sequence[Op], masked: Collection[Value] = ()) -> None:
+        """Runs the reverse rule of every op that lies on a path, last op first; new ops get the op's location.
+
+        Args:
+          masked: values whose cotangents may keep a mask in the end.
+        """
         for op in reversed(ops):
             taken = [self.take(r) for r in op.results]
             cts, masks = [ct for ct, _ in taken], [m for _, m in taken]
             self.begun[id(op)] = len(self.b.block.ops)
             if any(ct is not None for ct in cts) and any(v in self.varied for v in inputs(op)):
                 self._op(op, cts, masks)
-        self._settle()
+        self._settle(masked)
 
     def take(self, v: Value) -> tuple[Expr | None, Any]:
         """The cotangent of a result whose op is next, with the mask of where it holds."""
         return self.running.pop(v, None), self.masks.pop(v, None)
 
-    def _settle(self) -> None:
-        """Makes all running cotangents arrays that hold everywhere."""
-        for v in list(self.masks):
+    def _settle(self, masked: Collection[Value] = ()) -> None:
+        """Makes all running cotangents but those of some values arrays that hold everywhere."""
+        for v in [v for v in self.masks if v not in masked]:
             self.running[v] = whole(self.b, self.running[v], self.masks.pop(v))
 
     def _op(self, op: Op, cts: Sequence[Expr | None], masks: Sequence[Any]) -> None:
@@ -97,7 +104,7 @@ class Cotangents:
             from .reverse_control import reverse_region
 
             self._settle()
-            return reverse_region(self, op, [whole(self.b, g, m) for g, m in zip(cts, masks, strict=True)])
+            return reverse_region(self, op, cts, masks)
         if idle(op):
             if cts[0] is not None and op.operands[0] in self.varied:
                 self.add(op.operands[0], cts[0], masks[0])
@@ -106,7 +113,10 @@ class Cotangents:
         xs, outs = ([self.b.expr(v) for v in vs] for vs in (op.operands, op.results))
         try:
             if chosen(op.kind, masks):
+                first = len(self.b.block.ops)
                 pairs = shares(self.b, op.kind, op.attrs, outs, xs, cts, masks, needs)
+                if masks[0] is not None and isinstance(op.kind, Elementwise):
+                    self.under.update(dict.fromkeys(self.b.block.ops[first:], masks[0].value))
             else:
                 pairs = [(g, None) for g in op.kind.vjp(self.b, op.attrs, outs, xs, cts, needs)]
         except NoGradient as e:

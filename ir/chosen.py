@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .derive import fit, zero
+from .dtypes import bool_
 from .elementwise import ZERO, Cast, Elementwise
 from .infer import same_size
 from .opdef import Into, Needs
@@ -61,7 +62,7 @@ def shares(
     if m is not None and (not b.shape(m) or name == "identity"):
         moved = [m] * len(xs)
     elif m is not None and (name in _MOVES or isinstance(op, Cast)):
-        moved = op.vjp(b, attrs, outs, xs, [b.cast(_spread(b, m, gs[0]), dtype=b.dtype(gs[0]))], needs)
+        moved = op.vjp(b, attrs, outs, xs, [b.cast(spread(b, m, gs[0]), dtype=b.dtype(gs[0]))], needs)
     return [_with(b, g, _mask(b, k), x) for g, k, x in zip(back, moved, xs, strict=True)]
 
 
@@ -83,7 +84,7 @@ def _diagonal(b: Any, op: Elementwise, y: Any, xs: Sequence[Any], g: Any, m: Any
 
 def _ended(b: Any, g: Any, m: Any, x: Any) -> Pair:
     """A share brought to the operand's shape; where the operand was broadcast, the choice ends before the sum."""
-    if _covers(b.shape(g), b.shape(x)) and _covers(b.shape(x), b.shape(g)) and _within(b, m, x):
+    if within(b.shape(x), b.shape(g)) and within(b.shape(g), b.shape(x)) and _within(b, m, x):
         return fit(b, g, x), m
     return _with(b, fit(b, whole(b, g, m), x), m, x)
 
@@ -96,10 +97,10 @@ def _with(b: Any, g: Any, m: Any, x: Any) -> Pair:
 
 
 def _within(b: Any, m: Any, x: Any) -> bool:
-    return m is None or _covers(b.shape(x), b.shape(m))
+    return m is None or within(b.shape(m), b.shape(x))
 
 
-def _covers(shape: Shape, part: Shape) -> bool:
+def within(part: Shape, shape: Shape) -> bool:
     """Whether one shape surely broadcasts to another."""
     if len(part) > len(shape):
         return False
@@ -107,8 +108,11 @@ def _covers(shape: Shape, part: Shape) -> bool:
     return all(same_size(d, p) or (isinstance(p, int) and p == 1) for d, p in ends)
 
 
-def _spread(b: Any, m: Any, g: Any) -> Any:
+def spread(b: Any, m: Any, g: Any) -> Any:
+    """A choice as bools of the shape of a cotangent; `m` may be True."""
     shape = tuple(b.shape(g))
+    if m is True:
+        return b.full(shape, True, bool_)
     return m if tuple(b.shape(m)) == shape else b.broadcast_to(m, shape=shape)
 
 

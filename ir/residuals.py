@@ -23,7 +23,7 @@ _SOURCE: Node = (None, False)
 _SINK: Node = (None, True)
 _MUCH = 1 << 60
 # Reading a part again costs what reading its saved copy would.
-_READS = {"slice", "gather", "reverse"}
+READS = {"slice", "gather", "reverse"}
 _COPIES = {"update", "add_at", "scatter_add", "scatter_update"}
 
 
@@ -34,7 +34,7 @@ def cheap(op: Op) -> bool:
     name = op.kind.name
     if isinstance(op.kind, Elementwise):
         return name in CHEAP or not op.result.type.dtype.is_differentiable
-    return name in _READS or (name in CHEAP and len(op.operands) <= 1)
+    return name in READS or (name in CHEAP and len(op.operands) <= 1)
 
 
 def repeatable(op: Op) -> bool:

@@ -12,7 +12,7 @@ all trips of all loops around, and what is pushed last is popped first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from .opdef import NoGradient, get
 from .residuals import Residuals
 from .reverse import ReverseBuilder
 from .rewrite import free_values, inputs
+from .shield import choice_ops, computed, readings, shielded
 from .types import StackType, TensorType
 from .undo import Plan
 
@@ -42,11 +43,13 @@ class Thread:
     back: Value
 
 
-def reverse_region(cotangents: Cotangents, op: Op, cts: Sequence[Expr | None]) -> None:
+def reverse_region(
+    cotangents: Cotangents, op: Op, cts: Sequence[Expr | None], masks: Sequence[Expr | None] | None = None
+) -> None:
     """Writes the reverse of a region op and adds to the cotangents of what it read; see the module's text.
 
     Args:
-      cts: one cotangent or None per result.
+      cts: one cotangent or None per result. masks: where each holds, if not everywhere; see `chosen`.
 
     Raises:
       NoGradient: for a region op that is no `for`, `while` or `if`, or an op inside without a rule.
@@ -54,10 +57,11 @@ def reverse_region(cotangents: Cotangents, op: Op, cts: Sequence[Expr | None]) -
     from .reverse_if import reverse_if
     from .reverse_loop import reverse_loop
 
+    masks = [None] * len(cts) if masks is None else masks
     if is_loop(op):
-        reverse_loop(cotangents, op, cts)
+        reverse_loop(cotangents, op, cts, masks)
     elif op.kind is IF:
-        reverse_if(cotangents, op, cts)
+        reverse_if(cotangents, op, cts, masks)
     else:
         raise no_rule(op, NoGradient(f"op '{op.kind.name}' has no reverse-mode derivative rule"))
 
@@ -128,7 +132,8 @@ class RegionReverse:
 
     Attributes:
       body: the primal's region. block: its reverse. cotangents: those of the values in `body`, written into `block`.
-      known: primal values that the reverse has under another name (the loop's index).
+      known: primal values that the reverse has under another name (the loop's index). given: choices that came from
+        outside, which the primal does not have.
     """
 
     def __init__(self, outer: Cotangents, op: Op, body: Block, block: Block, in_loop: bool, stacks: bool) -> None:
@@ -136,12 +141,14 @@ class RegionReverse:
         self.cotangents = Cotangents(sub_builder(outer.b, block, op), outer.varied, body)
         self.cotangents.in_loop, self.cotangents.stacks = in_loop, stacks
         self.known: dict[Value, Value] = {}
+        self.given: set[Value] = set()
         self._written: list[Op] = []
         self._behind: dict[int, list[Op]] = {}  # id of the op that makes a value -> what saves it; 0 for parameters
+        self._kept: dict[Value, tuple[Value, Value]] = {}  # where shielded values can be had, and those
 
-    def back(self) -> None:
-        """Runs the rules over the region's ops."""
-        self.cotangents.back(self.body.ops[:-1])
+    def back(self, masked: Collection[Value] = ()) -> None:
+        """Runs the rules over the region's ops; see `Cotangents.back`."""
+        self.cotangents.back(self.body.ops[:-1], masked)
 
     def finish(self, results: Sequence[Value]) -> None:
         """Ends the reverse region, and drops what nobody in it needs."""
@@ -172,6 +179,24 @@ class RegionReverse:
         own = {*self.body.params, *(r for op in self.body.ops for r in op.results)}
         needed = [v for v in free_values(self.block) if v in own and v not in ends]
         return Residuals(self.body, needed, self.known, may)
+
+    def shield(self, chosen: Residuals) -> None:
+        """Has residuals that the reverse reads in chosen places only kept as such; see the module `shield`."""
+        under = self.cotangents.under
+        reads = readings(self.block, chosen.again, under) if under else {}
+        order = {v: i for i, op in enumerate(self.body.ops) for v in op.results}
+        for v in chosen.saved:
+            masks = reads.get(v)
+            ops = choice_ops(masks, self.block, self.given) if masks and computed(v) else None
+            if masks and ops is not None:
+                read = [x for x in (v, *masks, *(x for op in ops for x in op.operands)) if x in order]
+                last = max(read, key=order.__getitem__)
+                self._kept[v] = last, shielded(self.behind(last), v, masks, ops)
+
+    def kept(self, v: Value) -> tuple[IRBuilder, Value]:
+        """What to save for a residual, and a builder of ops that are to stand right behind its definition."""
+        at, kept = self._kept.get(v, (v, v))
+        return self.behind(at), kept
 
     def behind(self, v: Value) -> IRBuilder:
         """A builder of ops that are to stand right behind the definition of a value of the primal's region."""

@@ -33,14 +33,18 @@ from .reverse_control import (
 from .trips import insert_before
 
 
-def reverse_if(cotangents: Cotangents, op: Op, cts: Sequence[Expr | None]) -> None:
+def reverse_if(
+    cotangents: Cotangents, op: Op, cts: Sequence[Expr | None], masks: Sequence[Expr | None]
+) -> None:
     """Writes the reverse of an `if`; see `reverse_control.reverse_region`."""
-    _Branches(cotangents, op, cts).run()
+    _Branches(cotangents, op, cts, masks).run()
 
 
 class _Branches:
-    def __init__(self, outer: Cotangents, op: Op, cts: Sequence[Expr | None]) -> None:
-        self.outer, self.op, self.cts = outer, op, list(cts)
+    def __init__(
+        self, outer: Cotangents, op: Op, cts: Sequence[Expr | None], masks: Sequence[Expr | None]
+    ) -> None:
+        self.outer, self.op, self.cts, self.masks = outer, op, list(cts), masks
         self.captured = captured(op, outer, contributing(op, cts, outer.varied))
         stacks = outer.stacks or outer.in_loop
         self.branches = [RegionReverse(outer, op, body, Block(), outer.in_loop, stacks) for body in op.regions]
@@ -62,9 +66,10 @@ class _Branches:
         for v in self.captured:
             if v in self.outer.running:
                 inner.running[v] = inner.b.expr(self.outer.running[v].value)
-        for y, ct in zip(branch.body.terminator.operands, self.cts, strict=True):
+        branch.given.update(m.value for m in self.masks if m is not None)
+        for y, ct, mask in zip(branch.body.terminator.operands, self.cts, self.masks, strict=True):
             if ct is not None:
-                inner.seed(y, ct.value)
+                inner.seed(y, ct.value, None if mask is None else mask.value)
         branch.back()
         inner.b.loc = self.op.loc
         branch.finish([running_or_zeros(inner, v) for v in self.captured])
@@ -75,6 +80,7 @@ class _Branches:
         branch = self.branches[i]
         inner = branch.threads()
         chosen = branch.residuals(repeatable)
+        branch.shield(chosen)
         _, self.names = tags(branch, chosen)
         front = IRBuilder(Block(), self.op.loc)
         replaced: dict[Value, Value] = {}
@@ -88,7 +94,7 @@ class _Branches:
                 nothing = zeros(b, v)
                 other = self.op.regions[1 - i]
                 other.ops[-1:-1] = b.block.ops
-                replaced[v] = add_result(self.op, v.type, _ordered(i, v, nothing), self.names[v])
+                replaced[v] = add_result(self.op, v.type, _ordered(i, branch.kept(v)[1], nothing), self.names[v])
         for t in inner:
             made.append(self._carry(i, t, starts, replaced))
         rewire(branch.body, starts)
@@ -98,7 +104,8 @@ class _Branches:
     def _push(self, i: int, v: Value, front: IRBuilder, replaced: dict[Value, Value]) -> Thread:
         """Pushes the value in its branch; the reverse of the branch pops it."""
         start = insert_before(self.outer.home, self.op, lambda b: new_stack(b, v.type))
-        pushed = self.branches[i].behind(v).emit(get("push"), [start, v])[0]
+        b, kept = self.branches[i].kept(v)
+        pushed = b.emit(get("push"), [start, kept])[0]
         end = add_result(self.op, start.type, _ordered(i, pushed, start), self.names[v])
         below, replaced[v] = front.emit(get("pop"), [end])
         return self._yield_back(i, Thread(start, end, below))

@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from .accumulate import Cotangents, zeros
 from .activity import Carried, carried
 from .builder import Expr, IRBuilder
+from .chosen import spread, whole
 from .control import FOR
 from .dims import DimLike
-from .dtypes import int64
+from .dtypes import bool_, int64
 from .graph import Block, Op, Value
 from .ledger import Note
 from .opdef import get
-from .residuals import cheap
+from .residuals import Residuals, cheap
 from .reverse_control import (
     RegionReverse,
     Thread,
@@ -39,14 +40,18 @@ from .types import StackType, TensorType
 from .undo import Chain, Plan, Undo, chains
 
 
-def reverse_loop(cotangents: Cotangents, op: Op, cts: Sequence[Expr | None]) -> None:
+def reverse_loop(
+    cotangents: Cotangents, op: Op, cts: Sequence[Expr | None], masks: Sequence[Expr | None]
+) -> None:
     """Writes the reverse of a `for` or `while`; see `reverse_control.reverse_region`."""
     if op.attrs:
         from .reverse_checkpoint import reverse_checkpointed
 
+        cts = [whole(cotangents.b, g, m) for g, m in zip(cts, masks, strict=True)]
         if reverse_checkpointed(cotangents, op, cts):
             return
-    Loop(cotangents, op, cts).run()
+        masks = ()
+    Loop(cotangents, op, cts, masks=masks).run()
 
 
 def parts(
@@ -68,14 +73,22 @@ class Loop:
     Attributes:
       size: what the leading dimension of stored values is, when it is an array; at least the number of trips.
       saved: the values of the body that are stored. names: of what stores them. note: in the open ledger, if any.
+      masks: by result of the loop, where its cotangent holds, if not everywhere; the reverse carries those.
       undoes: whether it may undo writes. forced: what it must undo, at any price, as a loop around does.
     """
 
     def __init__(
-        self, outer: Cotangents, op: Op, cts: Sequence[Expr | None], size: DimLike | None = None
+        self,
+        outer: Cotangents,
+        op: Op,
+        cts: Sequence[Expr | None],
+        size: DimLike | None = None,
+        masks: Sequence[Expr | None] = (),
     ) -> None:
         self.outer, self.op = outer, op
         self.active, self.captured = parts(outer, op, cts)
+        reached = {c.result for c, _ in self.active}
+        self.masks = {r: m for r, m in zip(op.results, masks, strict=False) if m is not None and r in reached}
         self.trips = normalise(outer.home, op) if op.kind is FOR else counted(outer.home, op)
         self.size = size
         if size is None and op.kind is FOR and not outer.stacks:
@@ -98,13 +111,13 @@ class Loop:
         threads = self._residuals()
         b = self.outer.b
         bounds = [b.expr(self.trips) - 1, b.const(-1, self.trips.type.dtype), b.const(-1, self.trips.type.dtype)]
-        results = b.emit(FOR, [*(x.value for x in bounds), *self.starts], {}, [self.block])
-        n = len(self.active)
-        for v, ct in zip(self.captured, results[n:], strict=False):
-            self.outer.running[v] = b.expr(ct)
-        for (c, _), ct in zip(self.active, results, strict=False):
-            self.outer.seed(c.start, ct)
-        for thread, back in zip(threads, results[n + len(self.captured) :], strict=True):
+        results = iter(b.emit(FOR, [*(x.value for x in bounds), *self.starts], {}, [self.block]))
+        active = [next(results) for _ in self.active]
+        self.outer.running.update((v, b.expr(next(results))) for v in self.captured)
+        masks = {r: next(results) for r in self.masks}
+        for (c, _), ct in zip(self.active, active, strict=True):
+            self.outer.seed(c.start, ct, masks.get(c.result))
+        for thread, back in zip(threads, results, strict=True):
             of = self.outer.threads if isinstance(back.type, StackType) else self.outer.undone
             of.append(Thread(thread.start, thread.end, back))
         return None
@@ -113,7 +126,7 @@ class Loop:
         """No trip: the results are the starts."""
         for c, ct in self.active:
             if ct is not None:
-                self.outer.seed(c.start, ct.value)
+                self.outer.seed(c.start, ct.value, self.masks.get(c.result))
         for chain in self.forced:
             self.outer.undone.append(Thread(chain.carried.start, chain.carried.result, chain.carried.result))
 
@@ -126,13 +139,18 @@ class Loop:
         for v in self.captured:
             self.starts.append(running_or_zeros(outer, v))
             inner.running[v] = inner.b.expr(block.add_param(v.type))
+        masks = {r: block.add_param(TensorType(bool_, r.type.shape)) for r in self.masks}
+        self.starts += [spread(outer.b, m, r).value for r, m in self.masks.items()]
         for (c, _), p in zip(self.active, block.params[1:], strict=False):
-            inner.seed(c.given, p)
+            inner.seed(c.given, p, masks.get(c.result))
         if self.undoes:
             inner.undoable.update(v for c in chains(self.op) for v in c.versions())
-        self.region.back()
+        ends = {c.result: c.param for c, _ in self.active}
+        self.region.back([ends[r] for r in self.masks])
         inner.b.loc = self.op.loc
-        self.region.finish([running_or_zeros(inner, v) for v in (*(c.param for c, _ in self.active), *self.captured)])
+        given = [running_or_zeros(inner, v) for v in (*ends.values(), *self.captured)]
+        left = [inner.masks.pop(ends[r], True) for r in self.masks]
+        self.region.finish([*given, *(spread(inner.b, m, r).value for m, r in zip(left, self.masks, strict=True))])
 
     # ------------------------------------------------------------ residuals
     def _residuals(self) -> list[Thread]:
@@ -144,6 +162,8 @@ class Loop:
         inner = region.threads(v for _, op in undo.late for v in inputs(op))
         chosen = region.residuals(cheap) if plan is None else plan
         self.saved = chosen.saved
+        if isinstance(chosen, Residuals):
+            region.shield(chosen)
         self.note, self.names = tags(region, chosen)
         if self.note is not None and self.op.kind is FOR:
             self.note.trips = trip_size(self.trips)
@@ -197,8 +217,8 @@ class Loop:
             return value
 
         param = self._add_carried(insert_before(self.outer.home, self.op, empty), self.names[v])
-        b = self.region.behind(v)
-        row = b.reshape(b.expr(v), shape=(1, *v.type.shape))
+        b, kept = self.region.kept(v)
+        row = b.reshape(b.expr(kept), shape=(1, *v.type.shape))
         starts = (None, *(0,) * v.type.rank)
         k = self.region.body.params[0]
         stored = b.update(b.expr(param), row, b.expr(k), starts=starts, strides=(1,) * len(shape))
@@ -228,7 +248,8 @@ class Loop:
         """Pushes the value in each trip; the reverse pops it."""
         start = insert_before(self.outer.home, self.op, lambda b: new_stack(b, v.type))
         param = self._add_carried(start, self.names[v])
-        pushed = self.region.behind(v).emit(get("push"), [param, v])[0]
+        b, kept = self.region.kept(v)
+        pushed = b.emit(get("push"), [param, kept])[0]
         end = add_result(self.op, start.type, [pushed], self.names[v])
         below, replaced[v] = front.emit(get("pop"), [self._reverse_carries(end)])
         self.block.terminator.operands.append(below)

@@ -198,6 +198,93 @@ def test_in_a_loop(compiled: bool) -> None:
     np.testing.assert_array_equal(g[::2], [1.0, 1.0])
 
 
+def each_element(x: Any, n: Any) -> Any:
+    total = 0.0
+    for i in pb.range(n):
+        total = total + pb.where(x[i] > 0, pb.math.log(x[i]) / x[i], x[i] * x[i])
+    return total
+
+
+def whole_rows(x: Any, n: Any) -> Any:
+    y = x * 1.0
+    for i in pb.range(n):
+        z = pb.math.log(x + 0.0 * y) * pb.cast(i + 1, x.dtype)
+        r = pb.exp(z) / x
+        y = pb.where(x > 0, y + r * z, pb.where(x < -2, z * y, y * x))
+    return pb.reduce_sum(y)
+
+
+def until(x: Any, n: Any) -> Any:
+    y, k = x * 1.0, 0 * n
+    while k < n:
+        for _ in pb.range(k):
+            r = pb.math.log(x * 1.5)
+            y = y + pb.where(x > 0, pb.exp(r * r), y)
+        k = k + 1
+    return pb.reduce_sum(y)
+
+
+def in_branches(x: Any, n: Any) -> Any:
+    y = x * 1.0
+    for i in pb.range(n):
+        if i % 2 == 0:
+            z = x * 1.0
+            for _ in pb.range(i + 1):
+                z = z + pb.math.log(x)
+            y = y + pb.where(x > 0, z * z, x)
+        else:
+            y = pb.where(x > 0, y + pb.exp(pb.math.log(x) / x), y)
+    return pb.reduce_sum(y)
+
+
+def outside_of_a_branch(x: Any, n: Any) -> Any:
+    if n > 2:
+        r = pb.math.log(x)
+        z = r * r / x
+    else:
+        z = x
+    return pb.reduce_sum(pb.where(x > 0, z, 0.0))
+
+
+@pytest.mark.parametrize("f", [each_element, whole_rows, until, in_branches, outside_of_a_branch])
+@pytest.mark.parametrize("way", ["eager", "compiled", "inside"])
+def test_higher_orders_in_loops(f: Callable[..., Any], way: str) -> None:
+    """Where `where` chooses the element 0, all its derivatives are those of the choice: as if the others were not."""
+    run = f if way == "eager" else pb.function(f)
+    n = pb.constant(4)
+
+    def gradient(x: Any) -> Any:
+        with pb.GradientTape() as tape:
+            tape.watch(x)
+            y = run(x, n)
+        return tape.gradient(y, x)
+
+    def third(x: Any) -> Any:
+        with pb.GradientTape() as outer:
+            outer.watch(x)
+            with pb.GradientTape() as inner:
+                inner.watch(x)
+                g = pb.reduce_sum(gradient(x) ** 2)
+            h = inner.gradient(g, x)
+            total = pb.reduce_sum(h * h)
+        return g, h, outer.gradient(total, x)
+
+    third = pb.function(third) if way == "inside" else third
+    at = np.array([1.6, -0.7, 0.9, 1.3])
+    with_zero = np.array([2.0, -1.0, 0.0, 0.5])
+    _, h, k = third(pb.constant(at))
+    eps = 1e-5
+    steps = [(third(pb.constant(at + d)), third(pb.constant(at - d))) for d in eps * np.eye(4)]
+    by_g = [(float(a[0]) - float(b[0])) / (2 * eps) for a, b in steps]
+    by_h = [(np.sum(a[1].numpy() ** 2) - np.sum(b[1].numpy() ** 2)) / (2 * eps) for a, b in steps]
+    np.testing.assert_allclose(h, by_g, rtol=1e-6, atol=1e-7 * abs(h.numpy()).max())
+    np.testing.assert_allclose(k, by_h, rtol=1e-6, atol=1e-7 * abs(k.numpy()).max())
+    found = third(pb.constant(with_zero))
+    alike = third(pb.constant(np.array([2.0, -1.0, -1e-300, 0.5])))  # the same choice, 300 decimals from it
+    for a, b in zip(found, alike, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-280)
+
+
 def test_a_source_between() -> None:
     """A source on the path gets a cotangent that holds everywhere, and so does what is before it."""
 
