@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..ir.graph import Value
+from ..ir.sizes import is_named
 from .lifetimes import Lifetimes, Piece
 from .overlap import apart
 from .plan import Call, Kernel, Plan, Region, Root, Steps, numel
@@ -323,7 +324,7 @@ def _apart(size: int) -> int:
     A load whose address differs from that of a store before it by about a multiple of 4 kB waits for the store (Intel's
     and AMD's memory disambiguation compare the low 12 bits): a stencil over buffers of 4000 bytes takes twice as long.
     """
-    if size < _PAGE // 4 or _PAGE // 4 <= size % _PAGE <= _PAGE * 3 // 4:
+    if is_named(size) or size < _PAGE // 4 or _PAGE // 4 <= size % _PAGE <= _PAGE * 3 // 4:
         return size
     return size + (_PAGE // 4 + ALIGN - size) % _PAGE
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.graph import Function
+from ..ir.sizes import Session
 from ..ir.types import StackType
 from . import describe
 from .errors import NO_MEMORY, Unsupported, runtime_error
@@ -99,6 +100,7 @@ def compile_function(
     contract: bool = False,
     opt: int | None = None,
     check_bounds: bool = True,
+    session: Session | None = None,
 ) -> Executable:
     """Compiles a static function that went through `pipeline.optimise`.
 
@@ -107,7 +109,7 @@ def compile_function(
         the caller gives both the same memory. `Executable.donate` says for which of them that is so.
       contract: allows the machine to fuse products and sums of the user's arithmetic.
       opt: the code generator's level, 0 to 3. check_bounds: whether indices are tested at run time; if not, one that
-        is out of range reads or destroys other memory.
+        is out of range reads or destroys other memory. session: that of the sizes with names, if the function has any.
 
     Raises:
       Unsupported: an op or dtype has no machine form, or a size is not known.
@@ -123,7 +125,7 @@ def compile_function(
     lowered, given = lower(fn), dict(donate or {})
     steps = plan(lowered)
     while True:
-        writer = ModuleWriter(steps, given, contract, check_bounds)
+        writer = ModuleWriter(steps, given, contract, check_bounds, session)
         module = writer.write()
         if not writer.torn:
             break

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from ..ir.graph import Function, Op, Value
+from ..ir.sizes import estimate
 from . import access, special
 from .loops import KernelCode
 from .module import Module
@@ -113,10 +114,10 @@ def _cost(code: KernelCode | None) -> float:
     if code is None:
         return 1.0
     if code.schedule is None:
-        return 5 + sum(float(prod(access.shape_of(v))) for v in code.pointers)
+        return 5 + sum(float(estimate(prod(access.shape_of(v)))) for v in code.pointers)
     s = code.schedule
     cost = 2 + sum(access.cost(v.owner) for v, _ in s.reads.visits if isinstance(v.owner, Op))
-    return 5 + prod(s.extents.values()) * cost / _ADDITIONS_PER_NS
+    return 5 + estimate(prod(s.extents.values())) * cost / _ADDITIONS_PER_NS
 
 
 def _trips(step: Region) -> float:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ..ir.sizes import is_named
+
 INT_BITS = {"i1": 1, "i8": 8, "i16": 16, "i32": 32, "i64": 64, "i128": 128, "i192": 192}
 _SUFFIX = {"float": "f32", "double": "f64"}
 
@@ -147,7 +149,9 @@ class Emitter:
         return f"v{self.lanes}{name}" if self.lanes else name
 
     def const(self, value: int | float, ty: str) -> Reg:
-        """An exact constant, in every lane."""
+        """An exact constant, in every lane; a size with a name is a value of the code."""
+        if is_named(value) and ty == "i64":
+            return self.splat(Reg(str(value), ty))
         if ty in _SUFFIX:
             text = float_bits(float(value), ty)
         elif ty == "i1":

@@ -18,6 +18,7 @@ from ..ir.control import has_effect
 from ..ir.failing import may_fail
 from ..ir.graph import Function, Op, Value
 from ..ir.ranges import Ranges
+from ..ir.sizes import estimate
 from . import access, regions, special
 from .fusion_rules import awkward, early, fails, nested, ordered, small_reads, trips
 from .overlap import apart
@@ -357,7 +358,8 @@ class _Planner:
             if v in covered or access.form(v.owner) != access.ELEMENTWISE:  # type: ignore[arg-type]
                 continue
             work = sum(access.cost(x.owner) for x in self.below[v])  # type: ignore[arg-type, misc]
-            if (total[v] - numel(v)) * work > _MEMORY * numel(v) + _LAUNCH:
+            size = estimate(numel(v))
+            if (estimate(total[v]) - size) * work > _MEMORY * size + _LAUNCH:
                 covered |= self.below[v]
                 yield v
 

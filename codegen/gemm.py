@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..ir.sizes import is_named
 from . import memory
 from .emitter import Context, Emitter, Reg
 from .host import host
@@ -24,6 +25,8 @@ _LIMITS = {64: (1024, 2 << 20), 32: (160, 96 << 10), 16: (96, 48 << 10)}
 def suits(m: int, n: int, k: int, trans_b: bool, item: int) -> bool:
     """Whether the product is done here."""
     largest, most = _LIMITS[vector_bytes()]
+    if any(map(is_named, (m, n, k))):
+        return False  # it is written for its sizes
     return not trans_b and max(m, n, k) <= largest and (m * k + k * n) * item <= most
 
 

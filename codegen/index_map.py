@@ -165,6 +165,9 @@ def divide(e: Index, by: int) -> tuple[Index, Index]:
     """`(e // by, e % by)` for an `e` that is never negative, simplified as far as ranges allow."""
     if by == 1:
         return e, ZERO
+    lo, hi = bounds(e)
+    if lo >= 0 and hi < by:
+        return ZERO, e
     quotient, rest = _split(e, by)
     lo, hi = bounds(rest)
     if lo >= 0 and hi < by:

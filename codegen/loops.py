@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..ir.graph import Value
+from ..ir.sizes import divides
 from . import access, active, memory, scalar
 from .checks import Checks
 from .emitter import Context, Emitter, Reg
@@ -188,7 +189,7 @@ class KernelWriter:
             low = inner.vars[level]
             em = inner.scalar
             high = em.add(Reg(low, "i64"), size)
-            if n % size or level in self.limited:
+            if not divides(size, n) or level in self.limited:
                 high = em.intrinsic("smin", high, Reg(end, "i64"))
             for acc in cut:
                 acc.fresh(inner)
@@ -255,7 +256,7 @@ class KernelWriter:
         w, n = s.lanes, s.extents[s.order[depth]]
         step = w * s.unroll
         accs = self.accumulators if regs else []
-        whole = n % w == 0 and s.vector not in self.limited and (s.split != s.vector or s.block % w == 0)
+        whole = divides(w, n) and s.vector not in self.limited and (s.split != s.vector or divides(w, s.block))
         middle = self._middle(scope, low, high, step)
 
         def masked(inner: Scope, carried: Carried) -> Carried:
@@ -279,7 +280,7 @@ class KernelWriter:
             return str(int(low) + (int(high) - int(low)) // step * step)
         s = self.schedule
         even = s.split == s.vector and s.vector not in self.limited
-        if even and s.extents[s.split] % s.block == 0 and s.block % step == 0:  # type: ignore[index]
+        if even and divides(s.block, s.extents[s.split]) and s.block % step == 0:  # type: ignore[index]
             return high
         em = scope.scalar
         span = em.sub(Reg(high, "i64"), Reg(low, "i64"))

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..ir.builder import Expr, IRBuilder
 from ..ir.graph import Block, Function, Op, Value
+from ..ir.sizes import is_named
 from .access import shape_of
 
 _SMALL = 64 * 64  # elements of the matrix up to which an own loop beats BLAS's matrix-vector product
@@ -57,9 +58,16 @@ def _rule(op: Op) -> Rule | None:
 
 
 def _size(b: IRBuilder, op: Op, xs: list[Any]) -> Any:
-    shape = op.operands[0].type.shape
-    value = shape if op.kind.name == "shape_of" else shape[op.attrs["axis"]]
-    return b.const(np.asarray(value), op.attrs["dtype"])
+    shape, dtype = op.operands[0].type.shape, op.attrs["dtype"]
+    if op.kind.name == "dim":
+        return _number(b, shape[op.attrs["axis"]], dtype)
+    if any(map(is_named, shape)):
+        return b.concat(*(b.reshape(_number(b, d, dtype), shape=(1,)) for d in shape), axis=0)
+    return b.const(np.asarray(shape), dtype)
+
+
+def _number(b: IRBuilder, size: Any, dtype: Any) -> Any:
+    return b.size_value(size=size, dtype=dtype) if is_named(size) else b.const(np.asarray(size), dtype)
 
 
 def _thin(op: Op) -> bool:

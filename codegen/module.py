@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..ir.graph import Op, Value
+from ..ir.sizes import Session
 from ..ir.types import StackType
-from . import access, factor, helpers, matmul, memory, opaque, order, python_calls, scalar
+from . import access, factor, helpers, matmul, memory, opaque, order, python_calls, scalar, size_table
 from .blas import BlasInfo, available
 from .buffers import Memory, Place, assign, bytes_of
 from .checks import Checks
@@ -59,8 +60,16 @@ class _MainEvaluator(Evaluator):
 class ModuleWriter:
     """Writes the module of one plan."""
 
-    def __init__(self, plan: Plan, donate: Mapping[int, int], contract: bool = False, bounds: bool = True) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        donate: Mapping[int, int],
+        contract: bool = False,
+        bounds: bool = True,
+        session: Session | None = None,
+    ) -> None:
         self.plan = plan
+        self.session = session
         self.checks = Checks(plan.ranges, bounds)
         self.memory = assign(plan, donate)
         self.context = Context()
@@ -88,6 +97,12 @@ class ModuleWriter:
 
     def write(self) -> Module:
         """The module."""
+        if self.session is None:
+            return self._write()
+        with self.session.writing():
+            return self._write()
+
+    def _write(self) -> Module:
         for v in (*self.plan.fn.params, *self.plan.fn.results):
             dtype_of(v)
         self.steps(self.plan)
@@ -118,7 +133,8 @@ class ModuleWriter:
                 *self.stacks.end(), "  ret i32 %code",
             ]  # fmt: skip
         head = f"define i32 @main(ptr %ins, ptr %outs, ptr %scratch) {attributes()} {{"
-        return "\n".join([head, "entry:", *start, *self.top.scalar.lines, *end, "}"])
+        lines = [*start, *self.top.scalar.lines, *end]
+        return "\n".join([head, "entry:", *size_table.in_main(lines, len(self.plan.fn.params)), *lines, "}"])
 
     def _kernel_texts(self) -> list[str]:
         return [text.replace(f"@{NAME}(", f"@{name}(", 1) for text, name in self.names.items()]
@@ -246,9 +262,10 @@ class ModuleWriter:
 
     def invoke(self, step: Kernel | Call, code: KernelCode) -> None:
         """The call of a kernel, and the way out when it found a bad index. Equal kernels are one function."""
+        code.text, sizes = size_table.in_kernel(code.text)
         code.name = self.names.setdefault(code.text, f"k{len(self.names)}")
         self.called.append((step, code))
-        args = [f"ptr {self.pointer(v)}" for v in code.pointers]
+        args = [*sizes, *(f"ptr {self.pointer(v)}" for v in code.pointers)]
         for v in code.numbers:
             n = self.number(v)
             args.append(f"{n.reg.ty} {n.reg.text}")

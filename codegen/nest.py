@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from ..ir.sizes import estimate, is_named
 from . import access
 from .host import host
 from .index_map import ZERO, At, Index, Var, atom, divide, levels_of, substitute
@@ -179,7 +180,7 @@ def _vector_level(s: Schedule) -> int:
             c = _coefficient(p, level)
             inner = any(level in levels_of(atom(a)) for a in p.terms if not isinstance(a, Var))
             score += weight * (-2.0 if inner or abs(c) > 1 else 1.0 if c else 0.4)
-        filled = n / (-(-n // s.lanes) * s.lanes)
+        filled = estimate(n) / (-(-estimate(n) // s.lanes) * s.lanes)
         score = score * filled if score > 0 else score - (1 - filled)
         if score >= most:
             best, most = level, score
@@ -189,7 +190,7 @@ def _vector_level(s: Schedule) -> int:
 def _unroll(s: Schedule) -> int:
     """Vectors per trip: enough to hide the latency of light bodies, never more than there are."""
     assert s.vector is not None
-    vectors = s.extents[s.vector] // s.lanes
+    vectors = estimate(s.extents[s.vector]) // s.lanes
     unroll = _UNROLL if any(r.reduce and s.vector in r.axes for r in s.roots) else 2
     while unroll > 1 and vectors < 2 * unroll:
         unroll //= 2
@@ -207,8 +208,9 @@ def _cut(s: Schedule) -> None:
             continue
         step = s.lanes * s.unroll if level == s.vector else 1
         n = -(-s.extents[level] // step)
-        if trips * n > CHAIN // (s.unroll if level == s.vector else 1):
-            per = CHAIN // (s.unroll if level == s.vector else 1)
+        per = CHAIN // (s.unroll if level == s.vector else 1)
+        # One block is as good as none. So where a single size is not known, there are always blocks.
+        if (is_named(n) and len(reduced) == 1) or trips * n > per:
             s.split, s.block = level, max(1, per // trips) * step
             return
         trips *= n

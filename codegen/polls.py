@@ -14,6 +14,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from ..ir.graph import Block, Op, Value
+from ..ir.sizes import estimate
 from ..ir.types import StackType
 from . import access, special
 from .emitter import Emitter, Reg
@@ -98,7 +99,7 @@ def _touched(op: Op) -> float:
 def _size(v: Value) -> float:
     if isinstance(v.type, StackType) or is_literal(v):
         return 1
-    return float(prod(access.shape_of(v)))
+    return float(estimate(prod(access.shape_of(v))))
 
 
 class PollWriter:

@@ -33,6 +33,8 @@ def source(ev: Evaluator, op: Op, at: At, scope: Scope) -> Val:
     name, dtype = op.kind.name, op.results[0].type.dtype.short
     if name == "constant":
         return literal(op.results[0])
+    if name == "size_value":
+        return _converted(ev, Val(Reg(str(op.attrs["size"]), "i64"), -1), dtype, scope)
     if name == "iota":
         return _converted(ev, ev.index(at[op.attrs["axis"]], scope), dtype, scope)
     bits = _random_bits(ev, op, at, scope)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import prod
 
 from ..ir.graph import Op, Value
+from ..ir.sizes import estimate
 from . import factor, order
 from .access import shape_of
 from .errors import Unsupported
@@ -54,15 +55,19 @@ def work(op: Op) -> float | None:
     """A rough run time in ns, where it grows faster than the arrays; else None."""
     name = op.kind.name
     if name == "matmul":
-        k = shape_of(op.operands[0])[-2 if op.attrs["transpose_a"] else -1]
-        return 30 + prod(shape_of(op.results[0])) * k / _MULTIPLY_ADDS_PER_NS
+        k = estimate(shape_of(op.operands[0])[-2 if op.attrs["transpose_a"] else -1])
+        return 30 + _elements(op.results[0]) * k / _MULTIPLY_ADDS_PER_NS
     if name in factor.OPS:
-        return 30 + prod(shape_of(op.results[0])) * shape_of(op.operands[0])[-1] / _FACTOR_STEPS_PER_NS
+        return 30 + _elements(op.results[0]) * estimate(shape_of(op.operands[0])[-1]) / _FACTOR_STEPS_PER_NS
     if name in order.OPS:
-        return 5 + prod(shape_of(op.results[0])) * _SORT_NS
+        return 5 + _elements(op.results[0]) * _SORT_NS
     if name in NUMPY:
-        return _NUMPY_NS + prod(shape_of(op.operands[0])) * shape_of(op.operands[0])[-1]
+        return _NUMPY_NS + _elements(op.operands[0]) * estimate(shape_of(op.operands[0])[-1])
     return None
+
+
+def _elements(v: Value) -> int:
+    return estimate(prod(shape_of(v)))
 
 
 def workspace(op: Op) -> Value | None:

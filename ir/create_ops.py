@@ -16,6 +16,7 @@ from .dtypes import as_dtype, int64
 from .graph import Attrs, Block
 from .infer import bad_type, check_attr_shape, check_axis, count
 from .opdef import Needs, register
+from .reduce import index_dtype
 from .threefry import threefry2x32
 from .types import TensorType, type_of_array
 
@@ -59,6 +60,24 @@ class Iota(Constant):
         shape, axis = tuple(attrs["shape"]), attrs["axis"]
         line = np.arange(shape[axis]).astype(as_dtype(attrs["dtype"]).np)
         return np.broadcast_to(line.reshape([-1 if i == axis else 1 for i in range(len(shape))]), shape)
+
+
+class SizeValue(Constant):
+    """A size as an integer scalar."""
+
+    name = lowering = "size_value"
+    summary = "a size as an integer scalar"
+    attrs = ("size", "dtype")
+
+    def infer(self, attrs: Attrs, types: Sequence[TensorType], regions: Sequence[Block] = ()) -> tuple[TensorType, ...]:
+        """A scalar."""
+        count(self.name, types, 0)
+        check_attr_shape(self.name, (attrs["size"],))
+        return (TensorType(index_dtype(self.name, attrs["dtype"])),)
+
+    def eager(self, attrs: Attrs, *xs: Any) -> Any:
+        """The number."""
+        return np.array(attrs["size"], as_dtype(attrs["dtype"]).np)
 
 
 class RandomBits(Constant):
@@ -151,5 +170,5 @@ def _bits(key: Any, counter: Any, shape: tuple[int, ...]) -> Any:
     return threefry2x32(key, places).reshape(shape)
 
 
-for _op in (ConstantOp, Iota, RandomBits, RandomUniform, Identity, StopGradient):
+for _op in (ConstantOp, Iota, SizeValue, RandomBits, RandomUniform, Identity, StopGradient):
     register(_op())

@@ -133,6 +133,8 @@ def product(dims: tuple[DimLike, ...]) -> DimLike:
 
 def floordiv(a: DimLike, b: DimLike) -> DimLike:
     """The quotient rounded down; exact polynomial division is carried out, the rest becomes an atom."""
+    if isinstance(a, int) and a == 0 and isinstance(b, Dim):
+        return 0
     if isinstance(a, Dim) and isinstance(b, int) and b != 0 and all(c % b == 0 for _, c in a.terms):
         return _make({m: c // b for m, c in a.terms}, a._atoms)
     if isinstance(a, Dim) and isinstance(b, Dim) and len(b.terms) == 1:

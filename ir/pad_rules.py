@@ -332,6 +332,11 @@ def _dim(p: Padder, op: Op, xs: list[Padded]) -> list[Padded]:
     return [plain(p.b.cast(n, dtype=op.attrs["dtype"]).value)]
 
 
+@rule("size_value")
+def _size_value(p: Padder, op: Op, xs: list[Padded]) -> list[Padded]:
+    return [plain(p.b.cast(p.size(op.attrs["size"]), dtype=op.attrs["dtype"]).value)]
+
+
 @rule("shape_of")
 def _shape_of(p: Padder, op: Op, xs: list[Padded]) -> list[Padded]:
     sizes = [p.b.reshape(p.size(d), shape=(1,)) for d in op.operands[0].type.shape]

@@ -21,6 +21,7 @@ from .errors import OpError
 from .graph import Attrs, Block, Op, Value
 from .opdef import OpDef, get
 from .quiet import Quiet
+from .sizes import has_named
 from .types import TensorType
 
 FOLD_LIMIT = 4096  # elements: larger constants are not computed at compile time
@@ -126,7 +127,7 @@ class Simplifier(IRBuilder):
             return None
         arrays = [constant(v) for v in m.xs]
         known = [a for a in arrays if a is not None]
-        if len(known) < len(arrays) or not all(t.is_static for t in m.types):
+        if len(known) < len(arrays) or not all(t.is_static for t in m.types) or has_named(m.types):
             return None
         size = max(a.size for a in known)
         made = max((int(t.size) for t in m.types if isinstance(t.size, int)), default=0)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .dims import DimLike
 from .graph import Block, Op, Value
 from .opdef import get
 from .rules import Match, Result, Simplifier, constant, producer, rule, uniform
+from .sizes import is_named
 from .types import TensorType
 
 _MANTISSA = {"f16": 11, "bf16": 8, "f32": 24, "f64": 53}
@@ -214,14 +217,18 @@ def transposed_operand(s: Simplifier, m: Match) -> Result:
     return None
 
 
-@rule("dim", "shape_of")
+@rule("dim", "shape_of", "size_value")
 def known_size(s: Simplifier, m: Match) -> Result:
     """A size that is a number."""
-    shape = m.xs[0].type.shape
-    sizes = shape if m.kind.name == "shape_of" else shape[m.attrs["axis"] :][:1]
-    if not all(isinstance(d, int) for d in sizes):
+    sizes: Sequence[DimLike]
+    if m.kind.name == "size_value":
+        sizes = (m.attrs["size"],)
+    else:
+        shape = m.xs[0].type.shape
+        sizes = shape if m.kind.name == "shape_of" else shape[m.attrs["axis"] :][:1]
+    if any(is_named(d) or not isinstance(d, int) for d in sizes):
         return None
-    return s.literal(np.array(sizes, m.type.dtype.np).reshape([int(d) for d in m.type.shape if isinstance(d, int)]))
+    return s.literal(np.array(sizes, m.type.dtype.np).reshape(m.type.shape))  # type: ignore[arg-type]
 
 
 @rule("if")

@@ -33,6 +33,9 @@ def static_size(v: Value) -> DimLike | None:
     name = op.kind.name
     if name == "constant":
         return int(op.attrs["value"]) if not v.type.shape else None
+    if name == "size_value":
+        size: DimLike = op.attrs["size"]
+        return size
     if name == "dim":
         return op.operands[0].type.shape[op.attrs["axis"]]
     if name not in _FOLD and name not in ("neg", "cast", "identity", "floordiv"):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..codegen.bound import Shared
 from ..ir.builder import RawBuilder
 from ..ir.control import CALL, runtime_sizes
 from ..ir.graph import Attrs, Block, Function
@@ -22,11 +23,12 @@ from ..ir.types import TensorType
 from ..runtime.context import context
 from ..runtime.dispatch import record
 from ..runtime.tensor import Tensor
-from .execute import CodeOptions, Executable, Sizes, executable, sizes_of
+from .execute import CodeOptions, Compiled, Executable, Sizes, executable, shared, sizes_of
 
 Array = np.ndarray[Any, Any]
 Mask = tuple[bool, ...]
 MAX_EXECUTABLES = 256
+MAX_SHARED = 4  # variants of the code for many sizes
 
 
 class CompiledOp(OpDef):
@@ -54,6 +56,8 @@ class CompiledOp(OpDef):
         self.donate = dict(donate or {})
         self._symbolic = not fn.is_static
         self._executables: dict[Sizes, Executable] = {}
+        self._shared: list[Shared] | None = []  # code for many sizes; None where that was tried in vain
+        self._misses = 0
         self._pairs: dict[Mask, Pair] = {}
         self._reversed: dict[tuple[Mask, Mask], Backward] = {}
         self._lock = threading.RLock()
@@ -69,11 +73,30 @@ class CompiledOp(OpDef):
         with self._lock:
             found = self._executables.get(sizes)
             if found is None:
-                found = executable(self.fn, sizes, self.donate, self.options)
+                found = self._for_many(sizes) or executable(self.fn, sizes, self.donate, self.options)
                 while len(self._executables) >= MAX_EXECUTABLES:
                     self._executables.pop(next(iter(self._executables)))
                 self._executables[sizes] = found
         return found
+
+    def _for_many(self, sizes: Sizes) -> Executable | None:
+        """Code that serves these sizes and others; made at the second combination of sizes, tried for each later one."""
+        if not sizes or self._shared is None:
+            return None
+        if not self._executables and not self.options.many_sizes:
+            return None
+        known = dict(sizes)
+        for code in self._shared:
+            if code.serves(known):
+                return Compiled(code.bind(known))
+        new = shared(self.fn, sizes, self.donate, self.options) if len(self._shared) < MAX_SHARED else None
+        if new is None:
+            self._misses += 1
+            if self._misses >= MAX_SHARED:
+                self._shared = None
+            return None
+        self._shared.append(new)
+        return Compiled(new.bind(known))
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The results of the function on arrays of its parameters' types."""

@@ -23,7 +23,7 @@ from ..runtime.context import slow_mode
 from ..runtime.tensor import Tensor
 from ..runtime.variable import Variable
 from .compiled_call import CompiledOp
-from .execute import Compiled, raiser, static_shape
+from .execute import Compiled, raiser, size_tables, static_shape
 from .structure import Structure
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Plain:
                 tensor_type=Tensor,
                 array_type=OurArray,
                 on_error=raiser(compiled.code),
-                consts=[t._data for t in self.passed],
+                consts=[*(t._data for t in self.passed), *size_tables(compiled.code)],
                 variables=self.variables,
                 objects=[x for _, x in constants],
                 pack=self.pack if spec.structure == "packed" else None,
@@ -144,6 +144,8 @@ class Plain:
         for i, a in enumerate(arrays):
             number, kind = kinds[i] if i < first else (i - first, "const") if i < behind else (i - behind, "var")
             params.append(ParamSpec(kind, number, a.dtype, a.shape))
+        tables = enumerate(size_tables(code), len(self.passed))
+        params += [ParamSpec("const", number, a.dtype, a.shape) for number, a in tables]
         results = [self._result(code, k, params, behind) for k in range(len(code.fn.result_types))]
         returns = ["array" if k in self.array_outputs else "out" for k in range(self.n_returned)]
         return EntrySpec(

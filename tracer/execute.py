@@ -10,12 +10,15 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from ..codegen.bound import Bound, Shared
 from ..codegen.direct import DirectCall
 from ..codegen.entry_spec import EntrySpec, ParamSpec, ResultSpec
+from ..codegen.jit import LLVMError
 from ..ir.control import match_shapes, runtime_sizes
 from ..ir.dims import DimLike
 from ..ir.graph import Function
 from ..ir.interpret import interpret
+from ..ir.sizes import LEAST, Session
 from ..ir.stack_ops import Stack
 from ..ir.types import TensorType, type_of_array
 
@@ -55,14 +58,23 @@ class Compiled:
         self.code = code
         self.fn: Function = code.fn
         params = [ParamSpec("arg", i, t.dtype.np, static_shape(t)) for i, t in enumerate(self.fn.param_types)]
+        self.tables = size_tables(code)
+        params += [ParamSpec("const", i, a.dtype, a.shape) for i, a in enumerate(self.tables)]
         results = [ResultSpec("out", i, t.dtype.np, static_shape(t)) for i, t in enumerate(self.fn.result_types)]
         spec = EntrySpec(
             nargs=len(params), params=tuple(params), results=tuple(results), returns=(), structure="none",
             scratch=code.scratch_bytes, name="main",
         )  # fmt: skip
-        self.run: Callable[[Sequence[Array]], list[Array]] = DirectCall(
-            code.library, spec, on_error=raiser(code)
-        ).run_flat
+        self._direct = DirectCall(code.library, spec, on_error=raiser(code))
+
+    def run(self, ins: Sequence[Array], /) -> list[Array]:
+        """The results, as arrays of their own."""
+        return self._direct.run_flat([*ins, *self.tables])
+
+
+def size_tables(code: Any) -> list[Array]:
+    """What the code takes behind its parameters: a table of sizes, where it serves several."""
+    return [code.table] if isinstance(code, Bound) else []
 
 
 def raiser(code: Any) -> Callable[[int], Any]:
@@ -91,10 +103,12 @@ class CodeOptions(NamedTuple):
     Attributes:
       check_bounds: whether indices are tested at run time.
       fp_contract: whether the machine may fuse a product and a sum into one operation with one rounding.
+      many_sizes: whether the first code is to serve many sizes already.
     """
 
     check_bounds: bool = True
     fp_contract: bool = False
+    many_sizes: bool = False
 
 
 def executable(
@@ -116,6 +130,26 @@ def executable(
         return Compiled(compile_function(ready, donate=donate, **how))
     except Unsupported as e:
         return Interpreted(ready, str(e))
+
+
+def shared(fn: Function, sizes: Sizes, donate: Mapping[int, int], options: CodeOptions) -> Shared | None:
+    """Code for the sizes and others like them; None where there is none, or none that is better than code for one."""
+    from ..codegen.compile import compile_function
+    from ..codegen.errors import Unsupported
+    from ..codegen.pipeline import optimise
+    from ..ir.dims import symbol
+    from ..ir.specialise import specialise
+
+    if runtime_sizes(fn.body) or any(n < LEAST for _, n in sizes):
+        return None
+    session = Session(dict(sizes))
+    try:
+        ready = optimise(specialise(fn, {k: session.size(symbol(k)) for k, _ in sizes}))
+        how: dict[str, Any] = {"check_bounds": options.check_bounds, "contract": options.fp_contract}
+        code = compile_function(ready, donate=donate, session=session, **how)
+    except (Unsupported, LLVMError):
+        return None
+    return None if session.pinned else Shared(code, session)
 
 
 def static(fn: Function, sizes: Sizes) -> Function:
