@@ -188,10 +188,16 @@ def _vector_level(s: Schedule) -> int:
 
 
 def _unroll(s: Schedule) -> int:
-    """Vectors per trip: enough to hide the latency of light bodies, never more than there are."""
+    """Vectors per trip: enough to hide the latency of light bodies, never more than there are.
+
+    Reductions always have the same number, so that how their elements come together does not depend on how many
+    there are, nor on whether that is known.
+    """
     assert s.vector is not None
+    if any(r.reduce and s.vector in r.axes for r in s.roots):
+        return _UNROLL
     vectors = estimate(s.extents[s.vector]) // s.lanes
-    unroll = _UNROLL if any(r.reduce and s.vector in r.axes for r in s.roots) else 2
+    unroll = 2
     while unroll > 1 and vectors < 2 * unroll:
         unroll //= 2
     return unroll

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from .dtypes import DType, as_dtype
+from .dtypes import DType, as_dtype, int64
 from .graph import Attrs, Block, Function, Loc, Op, Value
 from .opdef import OpDef, find, get
+from .sizes import is_named
 from .types import Shape, TensorType
 
 
@@ -122,7 +123,11 @@ class IRBuilder(Builder):
         return c
 
     def const(self, value: Any, dtype: DType) -> Any:
-        """A `constant` op."""
+        """A `constant` op; of a size with a name, its value."""
+        if is_named(value):
+            known = dtype if dtype.is_integer else int64
+            size = self.apply(get("size_value"), (), {"size": value, "dtype": known})
+            return size if known is dtype else self.apply(get("cast"), (size,), {"dtype": dtype})
         array = np.array(value, dtype.np)
         array.setflags(write=False)
         return Expr(self, self.emit(get("constant"), (), {"value": array})[0])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from operator import index
 from typing import Union
 
 DimLike = Union[int, "Dim"]
@@ -172,6 +173,7 @@ def _apply(fn: str, a: DimLike, b: DimLike) -> DimLike:
         if fn == "floordiv" and b == 0:
             raise ZeroDivisionError("a dimension was divided by zero")
         return _FUNCTIONS[fn](a, b)
+    a, b = (d if isinstance(d, Dim) else index(d) for d in (a, b))
     if fn != "floordiv" and a == b:
         return a
     name = f"{fn}({a}, {b})"
@@ -179,7 +181,7 @@ def _apply(fn: str, a: DimLike, b: DimLike) -> DimLike:
 
 
 def _terms(d: DimLike) -> tuple[tuple[Monomial, int], ...]:
-    return d.terms if isinstance(d, Dim) else (((), d),)
+    return d.terms if isinstance(d, Dim) else (((), index(d)),)
 
 
 def _atoms(d: DimLike) -> dict[str, tuple[str, DimLike, DimLike]]:

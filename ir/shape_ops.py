@@ -111,14 +111,14 @@ class BroadcastTo(Rearrange):
         count(self.name, types, 1)
         shape = check_attr_shape(self.name, attrs["shape"])
         lead = len(shape) - types[0].rank
-        text = f"it does not broadcast to {_text(shape)}: its sizes must be 1 or equal, counted from the right"
+        rule = "its sizes must be 1 or equal, counted from the right"
         if lead < 0:
-            bad_shape(self.name, types, text)
+            bad_shape(self.name, types, f"it does not broadcast to {_text(shape)}: {rule}")
         for have, want in zip(types[0].shape, shape[lead:], strict=True):
             if have == 1 or have == want:
                 continue
             if isinstance(have, int) and isinstance(want, int):
-                bad_shape(self.name, types, text)
+                bad_shape(self.name, types, f"it does not broadcast to {_text(shape)}: {rule}")
             unknown(self.name, types, [have, want])
         return (TensorType(types[0].dtype, shape),)
 

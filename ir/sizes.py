@@ -12,14 +12,19 @@ All named sizes are at least `LEAST`: 0 and 1 have rules of their own (no elemen
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from .dims import Dim, DimLike, floordiv, substitute, symbol
 
 LEAST = 2
 _FREE = math.inf
+_POWERS = 8
+_NUMBERS = (float, complex, np.ndarray, np.generic, Dim)
 
 
 class Session:
@@ -28,18 +33,30 @@ class Session:
     Attributes:
       hints: the number that each name stands for in this call. guards: what was decided by them, `("ge", d)` for
         `d >= 0` and `("eq", d)` for `d == 0`, with the answer. pins: the sizes that were needed as ints.
+      shown: whether a size prints as the number that it is in this call, for users to read, and is that one then.
+      where: gives the user's line. needed: the line where a size was first needed as a number, as text.
       slots: sizes that code needs at run time, in order of their numbers; see `codegen.size_table`.
     """
 
-    def __init__(self, hints: Mapping[str, int]) -> None:
+    def __init__(
+        self, hints: Mapping[str, int], shown: bool = False, where: Callable[[], object] | None = None
+    ) -> None:
+        self.shown = shown
+        self.where, self.needed = where, ""
         self.hints = dict(hints)
         self.guards: dict[tuple[str, Dim], bool] = {}
         self.slots: dict[DimLike, int] = {}
-        self.emitting = False
+        self.emitting = self.closed = False
 
     def size(self, d: DimLike) -> Any:
-        """A symbolic dimension as a size of this session (an int stays one)."""
+        """A symbolic dimension as a size of this session (an int stays one); an int when the session is over."""
+        if self.closed:
+            return substitute(d, self.hints)
         return Size(d, self) if isinstance(d, Dim) else d
+
+    def close(self) -> None:
+        """The session is over: sizes that somebody still holds are the numbers that they were."""
+        self.closed = True
 
     def holds(self, sizes: Mapping[str, int]) -> bool:
         """Whether other sizes give the same answers."""
@@ -49,6 +66,8 @@ class Session:
 
     def ask(self, kind: str, d: DimLike) -> bool:
         """The answer to `d >= 0` or `d == 0`; a guard where it is not the same for all sizes."""
+        if self.closed:
+            d = substitute(d, self.hints)
         if isinstance(d, int):
             return _answer(kind, d)
         low, high = bounds(d)
@@ -58,12 +77,18 @@ class Session:
             return False
         if kind == "eq" and d.terms[-1][1] < 0:
             d = -d  # type: ignore[assignment]
-        return self.guards.setdefault((kind, d), _answer(kind, substitute(d, self.hints)))
+        return self.keep(kind, d, _answer(kind, substitute(d, self.hints)))
+
+    def keep(self, kind: str, d: Dim, said: bool) -> bool:
+        """Notes an answer that was given by the hints."""
+        if said and kind == "eq" and self.where is not None and not self.needed and _settles(d):
+            self.needed = f" at {self.where()}"
+        return self.guards.setdefault((kind, d), said)
 
     @property
     def pinned(self) -> bool:
-        """Whether some answer leaves one single size only."""
-        return any(kind == "eq" and said for (kind, _), said in self.guards.items())
+        """Whether some answer leaves a name one single number."""
+        return any(kind == "eq" and said and _settles(d) for (kind, d), said in self.guards.items())
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -73,6 +98,10 @@ class Session:
             yield
         finally:
             self.emitting = before
+
+
+def _settles(d: Dim) -> bool:
+    return not d._atoms and len(d.symbols) == 1
 
 
 def _answer(kind: str, d: DimLike) -> bool:
@@ -121,15 +150,52 @@ def _dim(x: Any) -> DimLike:
     return x.dim if type(x) is Size else int(x)
 
 
-def _operator(name: str, rule: Callable[[DimLike, DimLike], DimLike]) -> Callable[[Size, Any], Any]:
-    """`size op other` on dimensions; where the other is no size, on the pinned int."""
+Operator = Callable[[Any, Any], Any]
+
+
+def _pinned(f: Operator) -> Operator:
+    """`size op other` with the number in place of the size; a Tensor does it by itself, with the size."""
+    return lambda self, other: f(int(self), other) if isinstance(other, _NUMBERS) else NotImplemented
+
+
+def _operator(f: Operator, rule: Callable[[DimLike, DimLike], DimLike]) -> Operator:
+    """`size op other` on dimensions, if the other is an int or a size."""
+    number = _pinned(f)
 
     def method(self: Size, other: Any) -> Any:
-        if not _plain(other):
-            return getattr(int(self), name)(other)
-        return self.session.size(rule(self.dim, _dim(other)))
+        return self.session.size(rule(self.dim, _dim(other))) if _plain(other) else number(self, other)
 
     return method
+
+
+def _order(f: Operator, rule: Callable[[DimLike, DimLike], DimLike]) -> Operator:
+    """A comparison that holds where `rule` of the dimensions is not negative."""
+    number = _pinned(f)
+
+    def method(self: Size, other: Any) -> Any:
+        return self.session.ask("ge", rule(self.dim, _dim(other))) if _plain(other) else number(self, other)
+
+    return method
+
+
+def _pinned_int(f: Operator) -> tuple[Operator, Operator]:
+    """An operator, and its reflection, for which the size is always the number."""
+
+    def method(self: Size, other: Any) -> Any:
+        return f(int(self), int(other) if type(other) is Size else other) if _is_number(other) else NotImplemented
+
+    def reflected(self: Size, other: Any) -> Any:
+        return f(other, int(self)) if _is_number(other) else NotImplemented
+
+    return method, reflected
+
+
+def _is_number(x: Any) -> bool:
+    return _plain(x) or isinstance(x, _NUMBERS)
+
+
+def _reflected(f: Operator) -> Operator:
+    return lambda a, b: f(b, a)
 
 
 def _mod(a: DimLike, b: DimLike, session: Session) -> Any:
@@ -159,12 +225,27 @@ class Size:
         return value
 
     # ------------------------------------------------------------ arithmetic
-    __add__ = __radd__ = _operator("__add__", lambda a, b: a + b)
-    __mul__ = __rmul__ = _operator("__mul__", lambda a, b: a * b)
-    __sub__ = _operator("__sub__", lambda a, b: a - b)
-    __rsub__ = _operator("__rsub__", lambda a, b: b - a)
-    __floordiv__ = _operator("__floordiv__", floordiv)
-    __rfloordiv__ = _operator("__rfloordiv__", lambda a, b: floordiv(b, a))
+    __add__ = __radd__ = _operator(operator.add, operator.add)
+    __mul__ = __rmul__ = _operator(operator.mul, operator.mul)
+    __sub__ = _operator(operator.sub, operator.sub)
+    __rsub__ = _operator(_reflected(operator.sub), _reflected(operator.sub))
+    __floordiv__ = _operator(operator.floordiv, floordiv)
+    __rfloordiv__ = _operator(_reflected(operator.floordiv), _reflected(floordiv))
+    __truediv__, __rtruediv__ = _pinned_int(operator.truediv)
+    __lshift__, __rlshift__ = _pinned_int(operator.lshift)
+    __rshift__, __rrshift__ = _pinned_int(operator.rshift)
+    __and__, __rand__ = _pinned_int(operator.and_)
+    __or__, __ror__ = _pinned_int(operator.or_)
+    __xor__, __rxor__ = _pinned_int(operator.xor)
+    _power, __rpow__ = _pinned_int(operator.pow)
+
+    def __pow__(self, other: Any) -> Any:
+        if type(other) is int and 0 < other <= _POWERS:
+            return self * self ** (other - 1) if other > 1 else self
+        return self._power(other)
+
+    def __invert__(self) -> Any:
+        return -self - 1
 
     def __neg__(self) -> Any:
         return self.session.size(-self.dim)
@@ -176,10 +257,14 @@ class Size:
         return self if self >= 0 else -self
 
     def __mod__(self, other: Any) -> Any:
-        return _mod(self.dim, _dim(other), self.session) if _plain(other) else int(self) % other
+        if not _plain(other):
+            return int(self) % other if isinstance(other, _NUMBERS) else NotImplemented
+        return _mod(self.dim, _dim(other), self.session)
 
     def __rmod__(self, other: Any) -> Any:
-        return _mod(_dim(other), self.dim, self.session) if _plain(other) else other % int(self)
+        if not _plain(other):
+            return other % int(self) if isinstance(other, _NUMBERS) else NotImplemented
+        return _mod(_dim(other), self.dim, self.session)
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
@@ -190,26 +275,18 @@ class Size:
     # ------------------------------------------------------------ questions
     def __eq__(self, other: object) -> bool:
         if not _plain(other):
-            return int(self) == other if isinstance(other, (float, complex)) else NotImplemented
+            return int(self) == other if isinstance(other, _NUMBERS) else NotImplemented  # type: ignore[no-any-return]
+        if type(other) is Size and other.session is not self.session:
+            return False
         return self.session.ask("eq", self.dim - _dim(other))
 
     def __hash__(self) -> int:
         return hash((id(self.session), self.dim))
 
-    def _compare(self, other: Any, number: Callable[[int], Any], d: Callable[[DimLike], DimLike]) -> Any:
-        return self.session.ask("ge", d(_dim(other))) if _plain(other) else number(int(self))
-
-    def __lt__(self, other: Any) -> Any:
-        return self._compare(other, lambda n: n < other, lambda o: o - self.dim - 1)
-
-    def __le__(self, other: Any) -> Any:
-        return self._compare(other, lambda n: n <= other, lambda o: o - self.dim)
-
-    def __gt__(self, other: Any) -> Any:
-        return self._compare(other, lambda n: n > other, lambda o: self.dim - o - 1)
-
-    def __ge__(self, other: Any) -> Any:
-        return self._compare(other, lambda n: n >= other, lambda o: self.dim - o)
+    __lt__ = _order(operator.lt, lambda a, b: b - a - 1)
+    __le__ = _order(operator.le, lambda a, b: b - a)
+    __gt__ = _order(operator.gt, lambda a, b: a - b - 1)
+    __ge__ = _order(operator.ge, lambda a, b: a - b)
 
     def __bool__(self) -> bool:
         return not self.session.ask("eq", self.dim)
@@ -217,19 +294,17 @@ class Size:
     # ------------------------------------------------------------ as a number
     def __index__(self) -> int:
         value = self.hint
-        self.session.guards.setdefault(("eq", _positive(self.dim - value)), True)
+        if not self.session.closed:
+            self.session.keep("eq", _positive(self.dim - value), True)
         return value
 
-    __int__ = __index__
+    __int__ = __trunc__ = __floor__ = __ceil__ = __index__
 
     def __float__(self) -> float:
         return float(self.__index__())
 
-    def __truediv__(self, other: Any) -> Any:
-        return int(self) / other
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return other / int(self)
+    def __round__(self, digits: int | None = None) -> int:
+        return round(int(self), digits)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__array"):  # NumPy looks for these, and then takes the number
@@ -238,6 +313,8 @@ class Size:
 
     # ------------------------------------------------------------ text
     def __str__(self) -> str:
+        if self.session.shown:
+            return str(int(self))
         if not self.session.emitting:
             return str(self.dim)
         return f"%size.{self.session.slots.setdefault(self.dim, len(self.session.slots))}"
@@ -266,7 +343,14 @@ def _positive(d: DimLike) -> Dim:
 
 def is_named(n: Any) -> bool:
     """Whether a number is a size with a name."""
-    return type(n) is Size
+    return type(n) is Size and not n.session.closed
+
+
+def text_of(n: Any) -> str:
+    """A size as text, for messages and dumps: its name, or the number of the call at hand where users read it."""
+    if type(n) is not Size or n.session.emitting:
+        return str(n)
+    return str(n.hint) if n.session.shown else str(n.dim)
 
 
 def has_named(types: Any) -> bool:
@@ -291,7 +375,6 @@ def dim_of(n: Any) -> DimLike:
     return n.dim if type(n) is Size else n
 
 
-def named(names: Mapping[str, int]) -> dict[str, Any]:
-    """A size for each name, of one new session."""
-    session = Session(names)
-    return {k: session.size(symbol(k)) for k in names}
+def named(session: Session) -> dict[str, Any]:
+    """The sizes that a session has names for."""
+    return {k: session.size(symbol(k)) for k in session.hints}

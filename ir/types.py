@@ -8,6 +8,7 @@ from typing import Any
 
 from .dims import Dim, DimLike, product, substitute
 from .dtypes import DType, as_dtype
+from .sizes import text_of
 
 Shape = tuple[DimLike, ...]
 
@@ -39,7 +40,7 @@ class TensorType:
         return type(self)(self.dtype, tuple(substitute(d, sizes) for d in self.shape))
 
     def __str__(self) -> str:
-        return self.dtype.short + (f"[{', '.join(map(str, self.shape))}]" if self.shape else "")
+        return self.dtype.short + (f"[{', '.join(map(text_of, self.shape))}]" if self.shape else "")
 
 
 @dataclass(frozen=True, slots=True)

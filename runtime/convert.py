@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.dtypes import DType, as_dtype
+from ..ir.dtypes import DType, as_dtype, int32, int64
+from ..ir.opdef import get
+from ..ir.sizes import is_named
 from .arrays import as_array, compatible
 from .context import context, slow_mode
 from .errors import DtypeMismatch, fail
@@ -54,10 +56,18 @@ def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
             return as_tensor(found, dtype)
     if isinstance(value, Weak):
         return value.as_tensor(dtype)
+    if is_named(value) and context.trace is not None:
+        return _size_tensor(value, dtype or int32)
     convert = getattr(value, "_as_tensor", None)
     if convert is not None and not isinstance(value, type):
         return as_tensor(convert(), dtype)
     return make(as_array(value, dtype)) if not _holds_tensor(value) else _pack(value, dtype)
+
+
+def _size_tensor(n: Any, dtype: DType) -> Tensor:
+    """A size of the trace as a scalar."""
+    t = context.trace.apply(get("size_value"), (), {"size": n, "dtype": dtype if dtype.is_integer else int64})  # type: ignore[union-attr]
+    return t if t.dtype is dtype else _cast(t, dtype)
 
 
 def _cast(value: Tensor, dtype: DType) -> Tensor:
@@ -180,7 +190,7 @@ def static_value(x: Any, what: str) -> Any:
     Raises:
       TypeError: a traced tensor without a known value; the text names the argument and the user's line.
     """
-    if type(x) is int or x is None:
+    if type(x) is int or x is None or is_named(x):
         return x
     if isinstance(x, (list, tuple)) and any(is_tensor(v) for v in x):
         return [static_value(v, what) for v in x]

@@ -16,6 +16,7 @@ import numpy as np
 from ..ir.dims import Dim, DimLike, floordiv
 from ..ir.dtypes import int64
 from ..ir.opdef import get
+from ..ir.sizes import is_named
 from .context import context, slow_mode
 from .convert import as_tensor, is_tensor
 from .dispatch import apply
@@ -174,8 +175,7 @@ def _slice(t: Tensor, slot: Slot, k: slice, dim: DimLike) -> None:
     if isinstance(step, Dim) or step == 0:
         fail(IndexMismatch, f"strides[{axis}] must be non-zero: a slice needs a step other than {step}")
     if isinstance(dim, int) and not isinstance(start, Dim) and not isinstance(stop, Dim):
-        first, last, step = slice(start, stop, step).indices(dim)
-        size: DimLike = len(range(first, last, step))
+        first, size = _known_span(start, stop, step, dim)
     else:
         first, size = _symbolic_span(start, stop, step, dim)
     slot.add(first if size != 0 else 0, size, step)
@@ -216,6 +216,24 @@ def _computed(t: Tensor, slot: Slot, bounds: tuple[Any, Any, Any]) -> None:
     slot.show(axis, size)
 
 
+def _known_span(start: Any, stop: Any, step: int, dim: int) -> tuple[int, int]:
+    """First element and number of elements by Python's rule, where the size may have a name (`ir.sizes`)."""
+    if not (is_named(dim) or is_named(start) or is_named(stop)):
+        first, last, step = slice(start, stop, step).indices(dim)
+        return first, len(range(first, last, step))
+    low, high = (0, dim) if step > 0 else (-1, dim - 1)
+
+    def inside(b: Any, default: int) -> int:
+        if b is None:
+            return default
+        b = b + dim if b < 0 else b
+        return low if b < low else high if b > high else b  # type: ignore[no-any-return]
+
+    first, last = inside(start, low if step > 0 else high), inside(stop, high if step > 0 else low)
+    count = (last - first + step - 1) // step if step > 0 else (first - last - step - 1) // -step
+    return first, count if count > 0 else 0
+
+
 def _symbolic_span(start: Any, stop: Any, step: int, dim: DimLike) -> tuple[Any, DimLike]:
     """First element and number of elements where sizes are symbols; the bounds are taken to lie inside."""
 
@@ -232,7 +250,7 @@ def _symbolic_span(start: Any, stop: Any, step: int, dim: DimLike) -> tuple[Any,
 
 
 def _bound(b: Any, axis: int) -> Any:
-    if b is None or type(b) is int or isinstance(b, Dim):
+    if b is None or type(b) is int or isinstance(b, Dim) or is_named(b):
         return b
     if is_tensor(b):
         t = as_tensor(b)
@@ -242,7 +260,7 @@ def _bound(b: Any, axis: int) -> Any:
         if value is None:
             return t
         b = value[()]
-        return b if isinstance(b, Dim) else int(b)
+        return b if isinstance(b, Dim) or is_named(b) else int(b)
     return _integer(b)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from ..ir.dims import Dim, DimLike, floordiv, product
 from ..ir.dtypes import int32
 from ..ir.opdef import get
+from ..ir.sizes import is_named
 from .arithmetic import as_new
 from .convert import as_tensor, length_value, static_value
 from .dispatch import apply
@@ -34,7 +35,7 @@ def shape_argument(shape: Any, what: str = "shape") -> tuple[Any, ...]:
 
 
 def _size(d: Any, what: str) -> Any:
-    if type(d) is int or isinstance(d, Dim):
+    if type(d) is int or isinstance(d, Dim) or is_named(d):
         return d
     if d is None:
         fail(ValueError, f"{what}: a size is None (unknown): use pb.shape(t) for sizes that are not known, or -1")

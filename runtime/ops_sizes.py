@@ -30,7 +30,7 @@ def size(input: Any, out_type: Any = int32, name: str | None = None) -> Tensor:
     """The number of elements, as an integer."""
     t, dtype = as_tensor(input), as_dtype(out_type)
     if t.type.is_static:
-        return as_tensor(int(t.type.size), dtype)  # type: ignore[arg-type]
+        return as_tensor(t.type.size, dtype)
     return apply(get("reduce_prod"), (shape(t, dtype),), {"axes": (0,), "keepdims": False})  # type: ignore[no-any-return]
 
 

@@ -7,6 +7,7 @@ from math import prod
 from typing import Any, overload
 
 from ..ir.dims import Dim
+from ..ir.sizes import is_named
 
 
 class TensorShape:
@@ -179,8 +180,8 @@ class TensorShape:
 
 
 def _dim(d: Any) -> int | None:
-    if type(d) is int and d >= 0:
-        return d
+    if (type(d) is int or is_named(d)) and d >= 0:
+        return d  # type: ignore[no-any-return]
     if d is None or isinstance(d, Dim):
         return None
     if isinstance(d, float) and not d.is_integer():
@@ -197,5 +198,5 @@ def _dim(d: Any) -> int | None:
 def known_shape(dims: tuple[Any, ...]) -> TensorShape:
     """The TensorShape of dimensions that are ints or sizes of the IR; the fast way for tensors."""
     s = TensorShape.__new__(TensorShape)
-    s._dims = dims if all(type(d) is int for d in dims) else tuple(d if type(d) is int else None for d in dims)
+    s._dims = dims if all(type(d) is int for d in dims) else tuple(d if isinstance(d, int) else None for d in dims)
     return s

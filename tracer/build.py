@@ -9,17 +9,20 @@ from typing import Any
 import numpy as np
 
 from ..ir.dims import DimLike, symbol
+from ..ir.sizes import Session
 from ..ir.graph import Attrs
 from ..ir.types import TensorType
 from ..runtime.array import is_array
 from ..runtime.context import context, tracing
 from ..runtime.convert import as_tensor
+from ..runtime.location import user_location
 from ..runtime.numpy_promote import tensor
 from ..runtime.stacked import StackedList
 from ..runtime.tensor import Tensor
 from ..runtime.weak import Weak
 from .arguments import leaf_names, replace_leaves, type_of_leaf
 from .concrete import ConcreteFunction
+from .many_sizes import has_names
 from .signature import Signature
 from .spec import TensorSpec
 from .structure import Structure, describe, flatten, rebuild
@@ -62,8 +65,9 @@ def build(
       ArraysNeeded: the function does something for which arrays have rules of their own, and `arrays` is False.
     """
     names = unique([n for p, v in zip(signature.names, values, strict=True) for n in leaf_names(v, p)])
-    types, hints = argument_types(leaves, patterns)
+    types, hints, session = argument_types(leaves, patterns)
     trace = Trace(name, types, names, hints, _outer(), may_create)
+    trace.session = session
     trace.marks = marks or {}
     trace.undecided = not arrays and any(map(is_array, leaves))
     try:
@@ -94,22 +98,31 @@ def _outer() -> Trace | None:
     return context.trace if isinstance(context.trace, Trace) else None
 
 
-def argument_types(leaves: Sequence[Any], patterns: Sequence[Pattern]) -> tuple[list[TensorType], dict[str, int]]:
-    """Parameter types, with a fresh symbol for each unknown size, and the sizes that the symbols have in this call."""
+def argument_types(
+    leaves: Sequence[Any], patterns: Sequence[Pattern]
+) -> tuple[list[TensorType], dict[str, int], Session | None]:
+    """Parameter types, with a fresh symbol for each unknown size, and the sizes that the symbols have in this call.
+
+    Sizes with names (see `many_sizes`) are of the session that comes last.
+    """
     types: list[TensorType] = []
     hints: dict[str, int] = {}
+    session: Session | None = None
+    if has_names(patterns):
+        pairs = [(d, n) for x, s in zip(leaves, patterns, strict=True) for d, n in zip(s, type_of_leaf(x).shape)]
+        session = Session({d: n for d, n in pairs if isinstance(d, str) and isinstance(n, int)}, shown=True, where=user_location)
     for leaf, pattern in zip(leaves, patterns, strict=True):
         actual = (None,) * len(pattern) if isinstance(leaf, TensorSpec) else type_of_leaf(leaf).shape
         shape: list[DimLike] = []
         for d, size in zip(pattern, actual, strict=True):
             if d is not None:
-                shape.append(d)
+                shape.append(session.size(symbol(d)) if session is not None and isinstance(d, str) else d)
                 continue
             fresh = f"d{len(hints)}" if len(hints) >= len(_LETTERS) else _LETTERS[len(hints)]
             hints[fresh] = size if isinstance(size, int) else -1
             shape.append(symbol(fresh))
         types.append(TensorType(leaf.dtype, tuple(shape)))
-    return types, {k: v for k, v in hints.items() if v >= 0}
+    return types, {k: v for k, v in hints.items() if v >= 0}, session
 
 
 def unique(names: Sequence[str]) -> list[str]:

@@ -27,6 +27,7 @@ from ..runtime.tensor import Tensor
 from ..runtime.variable import Variable
 from .compiled_call import CompiledOp
 from .entry import FlatCall, Plain
+from .many_sizes import settle
 from .ragged import Cut
 from .spec import TensorSpec
 from .structure import Structure
@@ -48,6 +49,7 @@ class ConcreteFunction:
       name: the name in the IR. ir: the IR function. variables, captured_inputs: what it takes from outside.
       assigned: the numbers (among variables) of those it assigns. scope: the enclosing trace it belongs to, if any.
       written: numbers of the tensors that the function writes to; their values are the outputs behind those returned.
+      session: for a trace that serves many sizes without their being declared, says which. needed: where a size was needed as a number, for one that was to be such a trace.
       for_arrays: whether it serves arrays and Tensors alike.
       line: the user's line of the call that it was made for. reason: why it was made. loops: what became of loops over
         Python's numbers, as texts or things that print as such.
@@ -69,7 +71,9 @@ class ConcreteFunction:
         self._values = values  # canonical arguments with specs in place of tensors
         self._names = list(names)
         self._n_args = len(trace.arguments)
-        self.traced = trace.finish(outputs)  # first: an output that is a tensor from outside is captured here
+        # first: an output that is a tensor from outside is captured here
+        self.traced, self.session = settle(trace.finish(outputs), trace.session)
+        self.needed = trace.session.needed if trace.session else ""
         self.ir, self.structure = fixed_sizes(self.traced, structure)
         self.captured: list[Tensor] = [t for t, _ in trace.captures.values()]
         self.variables: tuple[Variable, ...] = tuple(s.variable for s in trace.variable_states())

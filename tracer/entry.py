@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 slow_mode.attach(native_counter.cell)  # from here on native calls give way to tapes and traces
 
-MAX_ENTRIES = 8  # in one chain
+MAX_ENTRIES = 64  # in one chain
 DROP_GIL_NS = 20_000
 Array = np.ndarray[Any, Any]
 _CONSTANTS = (bool, int, float, str, bytes, type(None))

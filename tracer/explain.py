@@ -35,15 +35,13 @@ class History:
     records: list[TraceRecord] = field(default_factory=list)
     count: int = 0
 
-    def add(self, line: Loc | None, values: Sequence[Any], names: Sequence[str], generalised: bool) -> TraceRecord:
+    def add(self, line: Loc | None, values: Sequence[Any], names: Sequence[str], more: str = "") -> TraceRecord:
         """A new trace; gives its record, with the reason filled in."""
         arguments: dict[str, str] = {}
         for name, value in zip(names, values, strict=True):
             summarise(value, name, arguments)
         record = TraceRecord(line, arguments)
-        record.reason = self._reason(arguments)
-        if generalised:
-            record.reason += "; sizes that varied are symbols from here on"
+        record.reason = self._reason(arguments) + more
         self.count += 1
         self.records.append(record)
         del self.records[:-MAX_KEPT]

@@ -29,12 +29,14 @@ from .execute import CodeOptions
 from .explain import History
 from .input_signature import InputSignature
 from .lookup import fits, usable, weakly
+from .many_sizes import has_names, names_for
 from .methods import MethodTable
 from .numpy_mode import mentions_numpy, run_python, trace_arrays
 from .signature import Signature, copy_identity, name_of
 from .uncompiled import RunEagerly, Uncompiled
 from .unsuitable import refuse
 
+MAX_WASTED = 2
 MAX_KEYS = 4096  # remembered keys of traces with symbolic sizes
 Key = tuple[Any, ...]
 
@@ -83,6 +85,7 @@ class Function(NativeCallable):
         self._cache: dict[Key, ConcreteFunction] = {}
         self._general: dict[Key, list[ConcreteFunction]] = {}
         self._patterns: dict[Key, list[Pattern]] = {}
+        self._wasted: dict[Key, int] = {}  # traces for many sizes that came out as traces for one
         self._concretes: list[ConcreteFunction] = []
         self._objects: dict[Key, list[Any]] = {}
         self._history = History(self._ir_name)
@@ -153,7 +156,11 @@ class Function(NativeCallable):
         line = user_location()
         concrete: ConcreteFunction = self._build(values, leaves, patterns, ARRAY in key)
         self._may_create = False
-        record = self._history.add(line, values, self._signature.names, generalised)
+        more = "; sizes that varied are symbols from here on" if generalised else ""
+        if has_names(patterns) and concrete.session is None:
+            self._wasted[bones] = self._wasted.get(bones, 0) + 1
+            more = f"; a size is needed as a number{concrete.needed}"
+        record = self._history.add(line, values, self._signature.names, more)
         concrete.line, concrete.reason = line, record.reason
         record.loops = concrete.loops
         self._concretes.append(concrete)
@@ -170,7 +177,7 @@ class Function(NativeCallable):
             about = self._traced, self._ir_name, self._signature
             new = build(*about, values, leaves, patterns, self._may_create, as_arrays, self._marks)
             checks = scopes.checks_bounds() if self._check_bounds is None else self._check_bounds
-            new.full.options = CodeOptions(checks, self._fp_contract)
+            new.full.options = CodeOptions(checks, self._fp_contract, new.session is not None)
             return new
 
         try:
@@ -189,14 +196,23 @@ class Function(NativeCallable):
         if self._declared is not None:
             return [self._declared_dims(s, i) for i, s in enumerate(shapes)], False
         seen = self._patterns.get(bones)
-        if not self._reduce or seen is None:
-            self._patterns.setdefault(bones, shapes)
+        if seen is None:
+            self._patterns[bones] = shapes
             return shapes, False
+        if not self._reduce:
+            return self._named_sizes(bones, seen, shapes)
         merged: list[Pattern] = [
             tuple(a if a == b else None for a, b in zip(s, t, strict=True)) for s, t in zip(seen, shapes, strict=True)
         ]
         self._patterns[bones] = merged
         return merged, True
+
+    def _named_sizes(self, bones: Key, seen: list[Pattern], shapes: list[Pattern]) -> tuple[list[Pattern], bool]:
+        """Names for the sizes that changed, until it is clear that the function needs them as numbers."""
+        if self._wasted.get(bones, 0) >= MAX_WASTED or context.trace is not None:
+            return shapes, False
+        patterns = names_for(seen, shapes)
+        return patterns, has_names(patterns)
 
     def _declared_dims(self, shape: Pattern, number: int) -> Pattern:
         assert self._declared is not None
@@ -321,7 +337,7 @@ class Function(NativeCallable):
         with self._locked():
             reset(self)
             self._chain = EntryChain()
-            for table in (self._cache, self._general, self._patterns, self._objects):
+            for table in (self._cache, self._general, self._patterns, self._objects, self._wasted):
                 table.clear()
             self._concretes = []
 

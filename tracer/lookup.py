@@ -29,10 +29,13 @@ def fits(concrete: ConcreteFunction, leaves: Sequence[Any]) -> bool:
         return False
     wanted = concrete.ir.param_types[: len(leaves)]
     try:
-        match_shapes(concrete.name, wanted, [type_of_leaf(x) for x in leaves])
+        sizes = match_shapes(concrete.name, wanted, [type_of_leaf(x) for x in leaves])
     except (ShapeMismatch, TypeMismatch):
         return False
-    return True
+    if concrete.session is None:
+        return True
+    known = {k: n for k, n in sizes.items() if type(n) is int}
+    return len(known) == len(sizes) and concrete.session.holds(known)
 
 
 def weakly(x: Any, drop: Callable[[Any], None]) -> Any:

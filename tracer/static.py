@@ -14,6 +14,7 @@ import numpy as np
 from ..ir.dims import Dim, maximum, minimum
 from ..ir.graph import Value
 from ..ir.opdef import OpDef
+from ..ir.sizes import is_named
 
 Array = np.ndarray[Any, Any]
 FOLD_LIMIT = 64
@@ -44,7 +45,9 @@ def fold(
     if op.effect or not results or not all(_small(r) for r in results):
         return unknown
     if op.name in ("shape_of", "dim"):
-        return [_shape(op.name, attrs, values[0], results[0])]
+        return [_shape(op.name, attrs, values[0].type.shape, results[0])]
+    if op.name == "size_value":
+        return [_shape("dim", {"axis": 0}, (attrs["size"],), results[0])]
     if any(s is None for s in statics) or op.name == "call":
         return unknown
     symbolic = any(s.dtype == object for s in statics)
@@ -59,7 +62,7 @@ def fold(
 
 def _small(r: Value) -> bool:
     size = r.type.size
-    return isinstance(size, int) and size <= FOLD_LIMIT
+    return type(size) is int and size <= FOLD_LIMIT
 
 
 def _checked(out: Any, result: Value) -> Any:
@@ -67,10 +70,9 @@ def _checked(out: Any, result: Value) -> Any:
     return array if array.shape == result.type.shape else None
 
 
-def _shape(name: str, attrs: dict[str, Any], value: Value, result: Value) -> Array:
-    shape = value.type.shape
+def _shape(name: str, attrs: dict[str, Any], shape: Sequence[Any], result: Value) -> Array:
     entries = shape if name == "shape_of" else (shape[attrs["axis"]],)
-    if any(isinstance(d, Dim) for d in entries):
+    if any(isinstance(d, Dim) or is_named(d) for d in entries):
         out = np.empty(len(entries), object)
         out[:] = entries
     else:

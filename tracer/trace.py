@@ -26,6 +26,7 @@ from ..ir.errors import OpError
 from ..ir.graph import Block, Function, Loc, Op, Value
 from ..ir.infer import SymbolicShapes
 from ..ir.opdef import OpDef, get
+from ..ir.sizes import Session
 from ..ir.types import TensorType, type_of_array
 from ..runtime.context import tracing
 from ..runtime.dispatch import with_line
@@ -52,10 +53,11 @@ class Trace(HandleTable):
       created: weak references to the variables that the traced Python made, each with the line that made it.
       loops: what became of the loops over Python's numbers. failures, reasons: how often, and why, one could not be a
         loop of the IR, by line. sizes: what symbols have been replaced by. hints: sizes of the call at hand, by symbol.
-      marks: attributes that the trace's loops get.
+      marks: attributes that the trace's loops get. session: that of sizes with names, if the arguments have any.
     """
 
     marks: Mapping[str, Any] = {}
+    session: Session | None = None
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ def test_first_trace_and_each_retrace_with_line_and_reason() -> None:
     for i, reason in enumerate(
         [
             "first call",
-            "argument 'x' changed: f32[2] -> f32[3]",
+            "argument 'x' changed: f32[2] -> f32[3]; sizes that varied are symbols from here on",
             "argument 'training' changed: bool False -> bool True",
             "argument 'options['k'][0]' is new: int 1; argument 'options['k'][1]' is new: int 2; "
             "argument 'options' is gone: it was NoneType None",
