@@ -48,8 +48,8 @@ _REDUCTIONS = {
 }  # fmt: skip
 _MAPS: dict[str, Callable[[Op, At], At]] = {}
 _FIXED = {
-    "constant": SOURCE, "iota": SOURCE, "size_value": SOURCE, "random_bits": SOURCE, "random_uniform": SOURCE, "pad": CHOICE,
-    "concat": CHOICE, "return": RETURN, "yield": RETURN, "for": REGION, "while": REGION, "if": REGION,
+    "constant": SOURCE, "iota": SOURCE, "size_value": SOURCE, "random_bits": SOURCE, "random_uniform": SOURCE,
+    "pad": CHOICE, "concat": CHOICE, "return": RETURN, "yield": RETURN, "for": REGION, "while": REGION, "if": REGION,
     "gather": GATHER, "update": WRITE, "add_at": WRITE,
 }  # fmt: skip
 

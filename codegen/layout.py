@@ -224,6 +224,7 @@ def _check_allocation(at: Layout) -> None:
     _require(good and sys.getrefcount(array) <= 2, "NumPy's array constructor does not behave as expected")
 
 
+@lru_cache(maxsize=256)
 def slot_offset(cls: type, name: str) -> int:
     """Byte offset of the `__slots__` entry `name` in instances of `cls`.
 

@@ -228,7 +228,7 @@ def known_size(s: Simplifier, m: Match) -> Result:
         sizes = shape if m.kind.name == "shape_of" else shape[m.attrs["axis"] :][:1]
     if any(is_named(d) or not isinstance(d, int) for d in sizes):
         return None
-    return s.literal(np.array(sizes, m.type.dtype.np).reshape(m.type.shape))  # type: ignore[arg-type]
+    return s.literal(np.array(sizes, m.type.dtype.np).reshape(m.type.shape))
 
 
 @rule("if")

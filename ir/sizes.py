@@ -75,9 +75,7 @@ class Session:
             return low >= 0
         if kind == "eq" and (low > 0 or high < 0):
             return False
-        if kind == "eq" and d.terms[-1][1] < 0:
-            d = -d  # type: ignore[assignment]
-        return self.keep(kind, d, _answer(kind, substitute(d, self.hints)))
+        return self.keep(kind, _positive(d) if kind == "eq" else d, _answer(kind, substitute(d, self.hints)))
 
     def keep(self, kind: str, d: Dim, said: bool) -> bool:
         """Notes an answer that was given by the hints."""
@@ -205,13 +203,16 @@ def _mod(a: DimLike, b: DimLike, session: Session) -> Any:
     return session.size(a - floordiv(a, b) * b)
 
 
+_REST, _REST_OF = _pinned_int(operator.mod)
+
+
 class Size:
     """A size with a name; see the module. `dim` is never an int: what comes out as one is one."""
 
     __slots__ = ("dim", "session")
 
     # `isinstance(x, int)` holds, while C code, which needs the number, has to ask for it with `__index__`.
-    __class__ = property(lambda self: int)  # type: ignore[assignment]
+    __class__ = property(lambda self: int)
 
     def __init__(self, dim: Dim, session: Session) -> None:
         self.dim = dim
@@ -258,12 +259,12 @@ class Size:
 
     def __mod__(self, other: Any) -> Any:
         if not _plain(other):
-            return int(self) % other if isinstance(other, _NUMBERS) else NotImplemented
+            return _REST(self, other)
         return _mod(self.dim, _dim(other), self.session)
 
     def __rmod__(self, other: Any) -> Any:
         if not _plain(other):
-            return other % int(self) if isinstance(other, _NUMBERS) else NotImplemented
+            return _REST_OF(self, other)
         return _mod(_dim(other), self.dim, self.session)
 
     def __divmod__(self, other: Any) -> Any:
@@ -275,7 +276,7 @@ class Size:
     # ------------------------------------------------------------ questions
     def __eq__(self, other: object) -> bool:
         if not _plain(other):
-            return int(self) == other if isinstance(other, _NUMBERS) else NotImplemented  # type: ignore[no-any-return]
+            return int(self) == other if isinstance(other, _NUMBERS) else NotImplemented
         if type(other) is Size and other.session is not self.session:
             return False
         return self.session.ask("eq", self.dim - _dim(other))

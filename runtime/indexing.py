@@ -216,7 +216,7 @@ def _computed(t: Tensor, slot: Slot, bounds: tuple[Any, Any, Any]) -> None:
     slot.show(axis, size)
 
 
-def _known_span(start: Any, stop: Any, step: int, dim: int) -> tuple[int, int]:
+def _known_span(start: Any, stop: Any, step: int, dim: int) -> tuple[int, DimLike]:
     """First element and number of elements by Python's rule, where the size may have a name (`ir.sizes`)."""
     if not (is_named(dim) or is_named(start) or is_named(stop)):
         first, last, step = slice(start, stop, step).indices(dim)
@@ -227,7 +227,7 @@ def _known_span(start: Any, stop: Any, step: int, dim: int) -> tuple[int, int]:
         if b is None:
             return default
         b = b + dim if b < 0 else b
-        return low if b < low else high if b > high else b  # type: ignore[no-any-return]
+        return low if b < low else high if b > high else b
 
     first, last = inside(start, low if step > 0 else high), inside(stop, high if step > 0 else low)
     count = (last - first + step - 1) // step if step > 0 else (first - last - step - 1) // -step

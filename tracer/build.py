@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..ir.dims import DimLike, symbol
-from ..ir.sizes import Session
 from ..ir.graph import Attrs
+from ..ir.sizes import Session
 from ..ir.types import TensorType
 from ..runtime.array import is_array
 from ..runtime.context import context, tracing
@@ -109,8 +109,9 @@ def argument_types(
     hints: dict[str, int] = {}
     session: Session | None = None
     if has_names(patterns):
-        pairs = [(d, n) for x, s in zip(leaves, patterns, strict=True) for d, n in zip(s, type_of_leaf(x).shape)]
-        session = Session({d: n for d, n in pairs if isinstance(d, str) and isinstance(n, int)}, shown=True, where=user_location)
+        sizes = [n for x in leaves for n in ((x.dims or ()) if isinstance(x, TensorSpec) else type_of_leaf(x).shape)]
+        pairs = zip((d for s in patterns for d in s), sizes, strict=True)
+        session = Session({d: n for d, n in pairs if isinstance(d, str) and isinstance(n, int)}, True, user_location)
     for leaf, pattern in zip(leaves, patterns, strict=True):
         actual = (None,) * len(pattern) if isinstance(leaf, TensorSpec) else type_of_leaf(leaf).shape
         shape: list[DimLike] = []

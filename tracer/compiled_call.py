@@ -80,7 +80,7 @@ class CompiledOp(OpDef):
         return found
 
     def _for_many(self, sizes: Sizes) -> Executable | None:
-        """Code that serves these sizes and others; made at the second combination of sizes, tried for each later one."""
+        """Code that serves these sizes and others: made at the second combination of sizes, tried at each later one."""
         if not sizes or self._shared is None:
             return None
         if not self._executables and not self.options.many_sizes:

@@ -49,7 +49,8 @@ class ConcreteFunction:
       name: the name in the IR. ir: the IR function. variables, captured_inputs: what it takes from outside.
       assigned: the numbers (among variables) of those it assigns. scope: the enclosing trace it belongs to, if any.
       written: numbers of the tensors that the function writes to; their values are the outputs behind those returned.
-      session: for a trace that serves many sizes without their being declared, says which. needed: where a size was needed as a number, for one that was to be such a trace.
+      session: for a trace that serves many sizes without their being declared, says which. needed: where a size was
+        needed as a number, for one that was to be such a trace.
       for_arrays: whether it serves arrays and Tensors alike.
       line: the user's line of the call that it was made for. reason: why it was made. loops: what became of loops over
         Python's numbers, as texts or things that print as such.

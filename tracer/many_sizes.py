@@ -46,8 +46,10 @@ def settle(fn: Function, session: Session | None) -> tuple[Function, Session | N
     if session is None:
         return fn, None
     pinned, hints = session.pinned, session.hints
-    if any(is_named(d) and plain_symbol(d.dim) is None for f in fn.callees() for t in f.param_types for d in t.shape):
+    given = [d for f in fn.callees() for t in f.param_types for d in t.shape if is_named(d)]
+    if any(plain_symbol(dim_of(d)) is None for d in given):
         fn = inline(fn)  # what is called with a computed size has no name for that
+
     def known(n: Any) -> DimLike:
         d = dim_of(n)
         return substitute(d, hints) if pinned else d
