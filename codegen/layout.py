@@ -224,12 +224,16 @@ def _check_allocation(at: Layout) -> None:
     _require(good and sys.getrefcount(array) <= 2, "NumPy's array constructor does not behave as expected")
 
 
-@lru_cache(maxsize=256)
 def slot_offset(cls: type, name: str) -> int:
     """Byte offset of the `__slots__` entry `name` in instances of `cls`.
 
     TypeError if `cls` has no such slot; CPython only.
     """
+    return _slot_offset(cls, name)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=256)
+def _slot_offset(cls: type, name: str) -> int:
     slot = inspect.getattr_static(cls, name, None)
     if not isinstance(slot, types.MemberDescriptorType):
         raise TypeError(f"{cls.__name__}.{name} is no entry of __slots__")

@@ -111,6 +111,8 @@ def bounds(d: DimLike) -> tuple[float, float]:
     """The least and the largest number that a dimension can be, as far as its form tells."""
     if isinstance(d, int):
         return d, d
+    if not d._atoms:
+        return _polynomial_bounds(d)
     low = high = 0.0
     for monomial, c in d.terms:
         least, most = 1.0, 1.0
@@ -119,6 +121,16 @@ def bounds(d: DimLike) -> tuple[float, float]:
             least, most = min(ends), max(ends)
         low += c * (least if c > 0 else most)
         high += c * (most if c > 0 else least)
+    return low, high
+
+
+def _polynomial_bounds(d: Dim) -> tuple[float, float]:
+    """Those of a polynomial, written in what its sizes exceed the least one by."""
+    shifted = d.substitute({name: symbol(name) + LEAST for name in d.symbols})
+    terms = dict(shifted.terms) if isinstance(shifted, Dim) else {(): shifted}
+    start = terms.pop((), 0)
+    low = start if all(c >= 0 for c in terms.values()) else -_FREE
+    high = start if all(c <= 0 for c in terms.values()) else _FREE
     return low, high
 
 
@@ -192,6 +204,13 @@ def _is_number(x: Any) -> bool:
     return _plain(x) or isinstance(x, _NUMBERS)
 
 
+def _divisor(x: Any) -> Any:
+    """What something is divided by. Raises ZeroDivisionError for 0."""
+    if _plain(x) and not x:
+        raise ZeroDivisionError("integer division or modulo by zero")
+    return x
+
+
 def _reflected(f: Operator) -> Operator:
     return lambda a, b: f(b, a)
 
@@ -230,8 +249,8 @@ class Size:
     __mul__ = __rmul__ = _operator(operator.mul, operator.mul)
     __sub__ = _operator(operator.sub, operator.sub)
     __rsub__ = _operator(_reflected(operator.sub), _reflected(operator.sub))
-    __floordiv__ = _operator(operator.floordiv, floordiv)
-    __rfloordiv__ = _operator(_reflected(operator.floordiv), _reflected(floordiv))
+    _over = _operator(operator.floordiv, floordiv)
+    _under = _operator(_reflected(operator.floordiv), _reflected(floordiv))
     __truediv__, __rtruediv__ = _pinned_int(operator.truediv)
     __lshift__, __rlshift__ = _pinned_int(operator.lshift)
     __rshift__, __rrshift__ = _pinned_int(operator.rshift)
@@ -257,15 +276,21 @@ class Size:
     def __abs__(self) -> Any:
         return self if self >= 0 else -self
 
+    def __floordiv__(self, other: Any) -> Any:
+        return self._over(_divisor(other))
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return _divisor(self)._under(other)
+
     def __mod__(self, other: Any) -> Any:
         if not _plain(other):
             return _REST(self, other)
-        return _mod(self.dim, _dim(other), self.session)
+        return _mod(self.dim, _dim(_divisor(other)), self.session)
 
     def __rmod__(self, other: Any) -> Any:
         if not _plain(other):
             return _REST_OF(self, other)
-        return _mod(_dim(other), self.dim, self.session)
+        return _mod(_dim(other), _divisor(self).dim, self.session)
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
@@ -303,6 +328,12 @@ class Size:
 
     def __float__(self) -> float:
         return float(self.__index__())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.array(int(self), dtype)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return getattr(ufunc, method)(*[int(x) if type(x) is Size else x for x in inputs], **kwargs)
 
     def __round__(self, digits: int | None = None) -> int:
         return round(int(self), digits)
