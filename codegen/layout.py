@@ -229,7 +229,7 @@ def slot_offset(cls: type, name: str) -> int:
 
     TypeError if `cls` has no such slot; CPython only.
     """
-    return _slot_offset(cls, name)  # type: ignore[arg-type]
+    return _slot_offset(cls, name)
 
 
 @lru_cache(maxsize=256)

@@ -11,7 +11,6 @@ All named sizes are at least `LEAST`: 0 and 1 have rules of their own (no elemen
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,10 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from .dim_bounds import LEAST, bounds
 from .dims import Dim, DimLike, floordiv, substitute, symbol
 
-LEAST = 2
-_FREE = math.inf
 _POWERS = 8
 _NUMBERS = (float, complex, np.ndarray, np.generic, Dim)
 
@@ -105,51 +103,6 @@ def _settles(d: Dim) -> bool:
 def _answer(kind: str, d: DimLike) -> bool:
     assert isinstance(d, int)
     return d >= 0 if kind == "ge" else d == 0
-
-
-def bounds(d: DimLike) -> tuple[float, float]:
-    """The least and the largest number that a dimension can be, as far as its form tells."""
-    if isinstance(d, int):
-        return d, d
-    if not d._atoms:
-        return _polynomial_bounds(d)
-    low = high = 0.0
-    for monomial, c in d.terms:
-        least, most = 1.0, 1.0
-        for name in monomial:
-            ends = [_times(x, y) for x in (least, most) for y in _atom_bounds(d, name)]
-            least, most = min(ends), max(ends)
-        low += c * (least if c > 0 else most)
-        high += c * (most if c > 0 else least)
-    return low, high
-
-
-def _polynomial_bounds(d: Dim) -> tuple[float, float]:
-    """Those of a polynomial, written in what its sizes exceed the least one by."""
-    shifted = d.substitute({name: symbol(name) + LEAST for name in d.symbols})
-    terms = dict(shifted.terms) if isinstance(shifted, Dim) else {(): shifted}
-    start = terms.pop((), 0)
-    low = start if all(c >= 0 for c in terms.values()) else -_FREE
-    high = start if all(c <= 0 for c in terms.values()) else _FREE
-    return low, high
-
-
-def _times(a: float, b: float) -> float:
-    return a * b if a and b else 0.0
-
-
-def _atom_bounds(d: Dim, name: str) -> tuple[float, float]:
-    f = d._atoms.get(name)
-    if f is None:
-        return LEAST, _FREE
-    (a, b), (c, e) = bounds(f[1]), bounds(f[2])
-    if f[0] == "max":
-        return max(a, c), max(b, e)
-    if f[0] == "min":
-        return min(a, c), min(b, e)
-    if c != e or c <= 0:
-        return (0.0, _FREE) if a >= 0 and c > 0 else (-_FREE, _FREE)
-    return (a // c if a > -_FREE else a), (b // c if b < _FREE else b)
 
 
 def _plain(x: Any) -> bool:
@@ -328,9 +281,6 @@ class Size:
 
     def __float__(self) -> float:
         return float(self.__index__())
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        return np.array(int(self), dtype)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return getattr(ufunc, method)(*[int(x) if type(x) is Size else x for x in inputs], **kwargs)

@@ -15,10 +15,11 @@ from ..codegen.direct import DirectCall
 from ..codegen.entry_spec import EntrySpec, ParamSpec, ResultSpec
 from ..codegen.jit import LLVMError
 from ..ir.control import match_shapes, runtime_sizes
+from ..ir.dim_bounds import LEAST
 from ..ir.dims import DimLike
 from ..ir.graph import Function
 from ..ir.interpret import interpret
-from ..ir.sizes import LEAST, Session
+from ..ir.sizes import Session
 from ..ir.stack_ops import Stack
 from ..ir.types import TensorType, type_of_array
 

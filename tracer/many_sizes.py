@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..ir.control import plain_symbol
+from ..ir.dim_bounds import LEAST
 from ..ir.dims import DimLike, substitute
 from ..ir.graph import Block, Function
 from ..ir.inline import inline
-from ..ir.sizes import LEAST, Session, dim_of, is_named
+from ..ir.sizes import Session, dim_of, is_named
 from ..ir.types import TensorType
 
 Shape = tuple[Any, ...]
