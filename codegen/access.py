@@ -231,7 +231,9 @@ _CHEAP = frozenset([
     "logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "is_nan",
     "is_inf", "is_finite", "cast", "relu", "sign", "floor", "ceil", "trunc", "round", "after",
 ])  # fmt: skip
-_COST = {"div": 4, "sqrt": 5, "rsqrt": 8, "exp": 14, "expm1": 18, "log": 16, "log1p": 20, "sigmoid": 22, "pow": 50}
+_COST = {
+    "div": 4, "sqrt": 5, "rsqrt": 8, "exp": 14, "expm1": 18, "log": 16, "log1p": 20, "sigmoid": 22, "erf": 30, "pow": 50,
+}  # fmt: skip
 _MATH = 25
 
 

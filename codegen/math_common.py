@@ -27,6 +27,8 @@ class Format:
       sinh_s: sinh(r) = r + r^3 s(r^2)         cosh_c: cosh(r) = 1 + r^2 c(r^2)
       sin_s:  sin(r) = r + r^3 s(r^2)          cos_c:  cos(r) = 1 - r^2/2 + r^4 c(r^2)    for |r| <= pi/4
       log_p:  log(1+f) = f - f^2/2 + f^3 p(f)  for 1+f in [sqrt(1/2), sqrt(2)] (empty: log_l is used)
+      erf_p:  erf(x) = x + x p(x^2)            for |x| <= 1
+      erf_q:  erf(x) = 1 - exp(-x q(x - 2))    for 1 <= x <= erf_one, relative to erf
       log_l:  2 atanh(s) = 2 s + s^3 l(s^2)    atanh_q: atanh(s) = s + s^3/3 + s^5 q(s^2)
     """
 
@@ -52,6 +54,9 @@ class Format:
     log_p: Coefficients
     log_l: Coefficients
     atanh_q: Coefficients
+    erf_p: Coefficients
+    erf_q: Coefficients
+    erf_one: float  # above, erf rounds to 1
     two_log2e: tuple[float, float]  # 2/ln(2)
     third_log2e: tuple[float, float]  # 2/(3 ln(2))
 

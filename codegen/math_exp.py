@@ -1,4 +1,4 @@
-"""exp and its relatives: exp, expm1, sinh, cosh, tanh, sigmoid.
+"""exp and its relatives: exp, expm1, sinh, cosh, tanh, sigmoid, erf.
 
 All reduce x = n ln(2) + r with |r| <= ln(2)/2 (Cody and Waite) and evaluate a polynomial in r. The functions
 that subtract or divide afterwards keep what rounding r and 1 + r lost as a low part, so that they end in one
@@ -107,6 +107,17 @@ def sigmoid(em: Emitter, x: Reg) -> Reg:
     negative = em.compare("olt", x, 0.0)
     n, n_low = em.select(negative, t, 1.0), em.select(negative, t_low, 0.0)
     return em.fma(n, q, em.fmul(q, em.fma(n, error, n_low)))
+
+
+def erf(em: Emitter, x: Reg) -> Reg:
+    """Error function: a polynomial up to 1, and 1 - e**-p with another one beyond."""
+    f = format_of(x)
+    whole = em.fabs(x)
+    near = em.fma(x, horner(em, em.fmul(x, x), f.erf_p), x)
+    a = em.minimum(f.erf_one, whole)
+    power = em.fmul(em.fneg(a), horner(em, em.fsub(a, 2.0), f.erf_q))
+    far = em.copysign(em.fsub(1.0, exp(em, power)), x)
+    return em.select(em.compare("olt", whole, 1.0), near, far)
 
 
 def _sinh_cosh(em: Emitter, f: Format, a: Reg) -> tuple[Pair, Reg, Reg, Reg]:

@@ -14,6 +14,7 @@ MATH: dict[str, Callable[..., Reg]] = {
     "cosh": math_exp.cosh,
     "tanh": math_exp.tanh,
     "sigmoid": math_exp.sigmoid,
+    "erf": math_exp.erf,
     "log": math_log.log,
     "log1p": math_log.log1p,
     "softplus": math_log.softplus,

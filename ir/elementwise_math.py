@@ -109,7 +109,6 @@ elementwise(
     _in_float64(expansions.erf),
     (lambda b, g, y, x: g * (_TWO_OVER_ROOT_PI * b.exp(-(x * x))),),
     summary="error function",
-    formula=expansions.erf,
 )
 elementwise(
     "erfc",

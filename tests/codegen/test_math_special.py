@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ NUMPY_MEANING: dict[str, Callable[..., Array]] = {
     "sigmoid": lambda x: np.where(x > 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x))),
     "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
     "pow": np.power,
+    "erf": np.vectorize(math.erf),
     **{name: getattr(np, name) for name in MATH if hasattr(np, name)},
 }
 MODES = pytest.mark.parametrize(("lanes", "fma"), [(0, True), (8, True), (8, False)])

@@ -25,6 +25,7 @@ EXACT: dict[str, Callable[..., Any]] = {
     "tanh": mp.tanh,
     "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
     "softplus": lambda x: mp.log1p(mp.exp(x)),
+    "erf": mp.erf,
     "pow": lambda x, y: x**y,
 }
 
