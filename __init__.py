@@ -8,6 +8,7 @@ what belongs to it) and `keras`. The last two are imported when first used, so t
 
 from typing import TYPE_CHECKING, Any
 
+from .runtime.memory import memory
 from .runtime.misc import __version__
 from .runtime.namespaces import (
     autodiff,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     )
 
 config.__dict__.update(
+    memory=memory,
     check_bounds=_scopes.check_bounds,
     checks_bounds=_scopes.checks_bounds,
     run_functions_eagerly=run_functions_eagerly,

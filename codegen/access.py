@@ -232,7 +232,8 @@ _CHEAP = frozenset([
     "is_inf", "is_finite", "cast", "relu", "sign", "floor", "ceil", "trunc", "round", "after",
 ])  # fmt: skip
 _COST = {
-    "div": 4, "sqrt": 5, "rsqrt": 8, "exp": 14, "expm1": 18, "log": 16, "log1p": 20, "sigmoid": 22, "erf": 30, "pow": 50,
+    "div": 4, "sqrt": 5, "rsqrt": 8, "exp": 14, "expm1": 18, "log": 16, "log1p": 20, "sigmoid": 22, "erf": 30,
+    "pow": 50,
 }  # fmt: skip
 _MATH = 25
 

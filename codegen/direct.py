@@ -14,9 +14,11 @@ import numpy as np
 
 from .entry_spec import EntrySpec, ParamSpec
 from .jit import Library
+from .pool import pool
 from .python_calls import guarded
 
 Array = np.ndarray[Any, Any]
+_BYTES = np.dtype(np.uint8)
 
 
 class DirectCall:
@@ -61,8 +63,8 @@ class DirectCall:
         if len(ins) != len(spec.params):
             raise TypeError(f"compiled for {len(spec.params)} inputs, found {len(ins)}")
         ready = [_ready(array, param, i) for i, (array, param) in enumerate(zip(ins, spec.params, strict=True))]
-        outs = [np.empty(r.shape, r.dtype) for r in spec.results]
-        scratch = np.empty(spec.scratch + 64, np.uint8) if spec.scratch else None
+        outs = [pool.empty(r.shape, r.dtype) for r in spec.results]
+        scratch = pool.empty((spec.scratch + 64,), _BYTES) if spec.scratch else None
         aligned = None if scratch is None else -(-_address(scratch) // 64) * 64
         status = self._main(self._ins_array(*map(_address, ready)), self._outs_array(*map(_address, outs)), aligned)
         if status:

@@ -22,6 +22,7 @@ from .entry_text import FIXED_ITEMS, METH_FASTCALL_KEYWORDS
 from .interrupt import Uninterrupted
 from .jit import Library, compile_module
 from .layout import Layout, MethodDef, layout, new_builtin, slot_offset, why_not
+from .pool import pool
 from .scratch import ScratchUse, arena
 from .slow_mode import slow_mode
 
@@ -35,6 +36,7 @@ class Native:
 
     def __init__(self, at: Layout) -> None:
         symbols = at.symbols() | {"pb_slow_mode": slow_mode.address, "pb_arena": arena.address, "pb_None": id(None)}
+        symbols |= {"pb_pool": pool.address, "pb_pool_handler": pool.handler_address}
         self.layout = at
         self.library = compile_module(native_text(at, entry_offset()), symbols, opt=0, passes=PASSES)
         self.thunk = self.library.address("pb_thunk")
@@ -43,6 +45,7 @@ class Native:
         for thing in (self, arena, slow_mode):  # callables may be called until the process is gone
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
         arena.connect(ctypes.PYFUNCTYPE(None)(self.library.address("pb_arena_free")))
+        pool.connect(self.library.address, dict(at.functions)["np_SetHandler"])
 
 
 _native: Native | None = None

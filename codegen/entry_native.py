@@ -29,6 +29,7 @@ from .entry_text import (
 )
 from .errors import RAISED
 from .layout import Layout
+from .pool_native import POOL_TEXT
 from .scratch_native import SCRATCH_TEXT
 
 _DECLARATIONS = """
@@ -71,7 +72,7 @@ PASSES = ("always_inliner", "simplify_cfg")
 def native_text(at: Layout, entry_slot: int) -> str:
     """The whole module. `entry_slot` is the offset of a NativeCallable's entry, which `@pb_thunk` calls."""
     return "\n".join((_DECLARATIONS, _entry(at), _on_stack(), _run(), _kernel(), arguments_text(at), results_text(at),
-                      _drop(), _raise(at), SCRATCH_TEXT, _thunk(at, entry_slot)))
+                      _drop(), _raise(at), SCRATCH_TEXT, POOL_TEXT, _thunk(at, entry_slot)))
 
 
 def _entry(at: Layout) -> str:

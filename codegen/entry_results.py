@@ -77,12 +77,12 @@ define internal i1 @pb_sole(ptr %array) alwaysinline {{
 
 define internal i1 @pb_new(ptr %self, ptr %t, ptr %rec, ptr %obj, ptr %out) alwaysinline {{
 {load("descr", "rec", 24, "i64")}{load("ndim", "rec", 32, "i64")}{load("dims", "rec", 40, "i64")}
+{load("nbytes", "rec", 56, "i64")}
 {load("dtype", "self", "%descr")}
   %shape = getelementptr i8, ptr %t, i64 %dims
   %rank = trunc i64 %ndim to i32
   call void @Py_IncRef(ptr %dtype)
-  %new = call ptr @np_NewFromDescr(ptr @np_ArrayType, ptr %dtype, i32 %rank, ptr %shape, ptr null, ptr null, i32 0,
-                                   ptr null)
+  %new = call ptr @pb_result_array(ptr %dtype, i32 %rank, ptr %shape, i64 %nbytes)
   %made = icmp ne ptr %new, null
   br i1 %made, label %note, label %failed
 note:
