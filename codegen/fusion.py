@@ -41,9 +41,9 @@ from .plan import (
     write,
 )
 
-MAX_INLINE = 96  # ops below a value that is computed where it is read
-MAX_DEPTH = 40  # the longest chain among them
-MAX_KERNEL = 160  # ops in one kernel
+MAX_INLINE = 200  # ops below a value that is computed where it is read
+MAX_DEPTH = 60  # the longest chain among them
+MAX_KERNEL = 320  # ops in one kernel
 _ROUNDS = 6
 _MEMORY = 6  # what storing and loading an element costs, in additions
 _LAUNCH = 300  # what one more loop nest costs

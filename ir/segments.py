@@ -17,7 +17,7 @@ from .graph import Block, Function, Op, Value, clone_function, uses
 from .opdef import get
 from .simplify import canon
 
-MOST = 12  # pieces
+MOST = 32  # pieces
 WRITES = frozenset({"update", "add_at"})
 _DEEP = 60  # how far back an expression is followed
 
@@ -134,7 +134,7 @@ class _Tree:
         """Whether pieces cost less: most of the array is written, several times or from other places of itself."""
         size: int = self.root.result.type.shape[self.axis]  # type: ignore[assignment]
         slots = self.writes()
-        if len(self.borders) > MOST + 1 or 2 * max(end - first for _, (_, first, end) in slots) < size:
+        if len(self.borders) > MOST + 1 or 2 * len({k for _, (_, first, end) in slots for k in range(first, end)}) < size:
             return False
         return len(slots) > 1 or any(self._crosses(op, s[1]) for op, s in slots)
 
