@@ -54,12 +54,12 @@ class ParamSpec:
     """One input pointer of the kernel.
 
     Of value `index` of the call (`entry_structure`) - kind "arg": exactly a Tensor; "array": exactly of the entry's
-    array type, which is laid out like Tensor; "ndarray": exactly a numpy.ndarray, whose memory the kernel reads (and writes, where a result
-    of kind "ndarray" says so); "scalar": exactly a NumPy scalar of `dtype`; "float": exactly a Python float, passed as
-    a scalar of `dtype` float32 or float64; "number": a Python float or int, a numpy.float64 or a float64 ndarray of no
-    dimensions, converted to a scalar of `dtype` float32 or float64, or a Python int that fits into int32 or int64.
-    Others - "const": ndarray `index` of the entry's constants; "var": the
-    present value of Variable `index`.
+    array type, which is laid out like Tensor; "ndarray": exactly a numpy.ndarray, whose memory the kernel reads (and
+    writes, where a result of kind "ndarray" says so); "scalar": exactly a NumPy scalar of `dtype`; "float": exactly a
+    Python float, passed as a scalar of `dtype` float32 or float64; "number": a Python float or int, a numpy.float64 or
+    a float64 ndarray of no dimensions, converted to a scalar of `dtype` float32 or float64, or a Python int that fits
+    into int32 or int64. Others - "const": ndarray `index` of the entry's constants; "var": the present value of
+    Variable `index`.
     """
 
     kind: str
@@ -114,8 +114,9 @@ class EntrySpec:
     `opened` containers follow. structure: "single" (one return), "tuple", "list", "none" (returns None), a `Nest`, or
     "packed" (a tuple of the returns is given to a Python callable, for other structures). `same` lists (value, object)
     pairs: the value must be that very object (a `self`, True, None), or an equal one where both are exactly int, float
-    (by bits), str or bytes. `scratch` is the arena's size in bytes. `drop_gil` frees other threads while the kernel runs: worth it above about
-    20 us of work. `slot` holds the array in Tensors and Variables; `none_slots` are set to None in new Tensors.
+    (by bits), str or bytes. `scratch` is the arena's size in bytes. `drop_gil` frees other threads while the kernel
+    runs: worth it above about 20 us of work. `slot` holds the array in Tensors and Variables; `none_slots` are set to
+    None in new Tensors.
     """
 
     nargs: int
