@@ -17,7 +17,17 @@ import numpy as np
 
 from .callable import entry_offset
 from .entry_native import PASSES, native_text
-from .entry_spec import EntrySpec, ParamSpec, Places, ResultSpec, ReturnSpec, encode, native_dtype
+from .entry_spec import (
+    KEPT_BYTES,
+    WIDE,
+    EntrySpec,
+    ParamSpec,
+    Places,
+    ResultSpec,
+    ReturnSpec,
+    encode,
+    native_dtype,
+)
 from .entry_text import FIXED_ITEMS, METH_FASTCALL_KEYWORDS
 from .interrupt import Uninterrupted
 from .jit import Library, compile_module
@@ -90,19 +100,22 @@ def make_callable(library: Library, spec: EntrySpec, *, fallback: Callable[..., 
     if (spec.structure == "packed") != (pack is not None):
         raise ValueError("structure 'packed' and a packer go together")
     used = [p.dtype for p in spec.params] + [r.dtype for r in spec.results]
-    dtypes = list({native_dtype(dtype): None for dtype in used})
-    scalars = list({native_dtype(p.dtype): None for p in spec.params if p.kind == "scalar"})
+    numbers = [WIDE] if any(p.kind == "number" for p in spec.params) else []
+    dtypes = list({native_dtype(dtype): None for dtype in used + numbers})
+    scalars = list({native_dtype(d): None for d in [p.dtype for p in spec.params if p.kind == "scalar"] + numbers})
+    kept = [r.kind == "out" and r.nbytes <= KEPT_BYTES for r in spec.results]
     owners = (library, ScratchUse(spec.frame + spec.scratch))
-    items = (fallback, tensor_type, on_error, pack, _same_layout(spec, tensor_type, array_type), *consts, *variables,
-             *objects, *dtypes, *[dtype.type for dtype in scalars], owners)
-    starts = [FIXED_ITEMS]
-    for group in (consts, variables, objects, dtypes, scalars):
-        starts.append(starts[-1] + len(group))
+    groups: tuple[Sequence[Any], ...] = (consts, variables, objects, dtypes, [dtype.type for dtype in scalars],
+                                         spec.keywords, [None] * len(kept))
+    items = (fallback, tensor_type, on_error, pack, _same_layout(spec, tensor_type, array_type),
+             *itertools.chain(*groups), owners)
+    starts = [FIXED_ITEMS, *(FIXED_ITEMS + end for end in itertools.accumulate(map(len, groups)))]
     at = [[base + 8 * i for i in range(low, high)] for low, high in itertools.pairwise(starts)]
     places = Places(at[0], at[1], [slot_offset(type(v), spec.slot) for v in variables], at[2],
                     dict(zip(dtypes, at[3], strict=True)), slot_offset(tensor_type, spec.slot),
                     [slot_offset(tensor_type, name) for name in spec.none_slots],
-                    dict(zip(scalars, at[4], strict=True)))
+                    dict(zip(scalars, at[4], strict=True)),
+                    [place if keep else 0 for place, keep in zip(at[6], kept, strict=True)], at[5])
     table = encode(spec, library.address(spec.name), places, library.asks_python)
     return new_builtin(shared.method, (table, *items))
 

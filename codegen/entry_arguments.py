@@ -5,6 +5,7 @@ Nothing here has an effect outside the call's own frame, so a surprise at any po
 
 from __future__ import annotations
 
+from .entry_numbers import numbers_text
 from .entry_spec import PARAM_WORDS, RESULT_WORDS, SAME_WORDS
 from .entry_text import ARRAY, TENSOR, element, head, load, record
 from .layout import Layout
@@ -12,7 +13,8 @@ from .layout import Layout
 
 def arguments_text(at: Layout) -> str:
     """`@pb_unpack` and what it calls."""
-    return _unpack(at) + _array(at) + _guards() + _equal(at) + _float(at) + _fits(at) + _sized() + _apart() + _overlap()
+    return (_unpack(at) + _array(at) + _guards() + _equal(at) + numbers_text(at) + _fits(at) + _sized()
+            + _apart() + _overlap())
 
 
 def _unpack(at: Layout) -> str:
@@ -29,7 +31,7 @@ param:
   %i = phi i64 [0, %top], [%i1, %next]
 {record("params", PARAM_WORDS, ("kind", "index", "", "descr"))}
 {element("array.to", "arrays")}{element("data.to", "ins")}{element("cell", "cells")}
-  switch i64 %kind, label %tensor [ i64 3, label %float  i64 6, label %scalar ]
+  switch i64 %kind, label %tensor [ i64 3, label %float  i64 6, label %scalar  i64 7, label %numeric ]
 tensor:
   %array = call ptr @pb_array(ptr %self, ptr %args, ptr %t, ptr %rec)
   %found = icmp ne ptr %array, null
@@ -49,10 +51,15 @@ scalar:
 {load("thing", "args", "%index")}{load("thing.type", "thing", at.type)}
 {load("slot", "rec", 16, "i64")}{load("wanted", "self", "%slot")}
   %value = getelementptr i8, ptr %thing, i64 {at.header}
-  store ptr null, ptr %array.to.at
+  store ptr %thing, ptr %array.to.at
   store ptr %value, ptr %data.to.at
   %is.scalar = icmp eq ptr %thing.type, %wanted
   br i1 %is.scalar, label %next, label %miss
+numeric:
+  store ptr null, ptr %array.to.at
+  store ptr %cell.at, ptr %data.to.at
+  %is.number = call i1 @pb_number(ptr %self, ptr %args, ptr %rec, ptr %cell.at)
+  br i1 %is.number, label %next, label %miss
 next:
   %i1 = add i64 %i, 1
   %end = icmp eq i64 %i1, %params
@@ -166,30 +173,6 @@ compare:
   %equal = icmp eq i32 %found, 1
   ret i1 %equal
 no:
-  ret i1 false
-}}
-"""
-
-
-def _float(at: Layout) -> str:
-    """Unbox a Python float into %cell as a double or (itemsize 4) a float; false for anything else."""
-    return f"""
-define internal i1 @pb_float(ptr %number, ptr %cell, i64 %itemsize) {{
-{load("type", "number", at.type)}
-  %is.float = icmp eq ptr %type, @PyFloat_Type
-  br i1 %is.float, label %unbox, label %miss
-unbox:
-{load("value", "number", at.header, "double")}
-  %wide = icmp eq i64 %itemsize, 8
-  br i1 %wide, label %f64, label %f32
-f64:
-  store double %value, ptr %cell
-  ret i1 true
-f32:
-  %narrow = fptrunc double %value to float
-  store float %narrow, ptr %cell
-  ret i1 true
-miss:
   ret i1 false
 }}
 """

@@ -14,6 +14,7 @@ goes through no optimiser: that would take 30 ms, once in each process, to save 
 from __future__ import annotations
 
 from .entry_arguments import arguments_text
+from .entry_nested import nested_text
 from .entry_results import results_text
 from .entry_text import (
     BYTES_DATA,
@@ -57,7 +58,12 @@ declare void @PyErr_SetString(ptr, ptr)
 declare ptr @PyErr_NoMemory()
 declare ptr @PyLong_FromLong(i64)
 declare ptr @PyTuple_New(i64)
-declare ptr @PySequence_List(ptr)
+declare ptr @PyList_New(i64)
+declare ptr @PyDict_Copy(ptr)
+declare i64 @PyDict_Size(ptr)
+declare i32 @PyDict_Next(ptr, ptr, ptr, ptr)
+declare i32 @PyDict_SetItem(ptr, ptr, ptr)
+declare i64 @PyLong_AsLongLongAndOverflow(ptr, ptr)
 declare ptr @PyMem_RawMalloc(i64)
 declare void @PyMem_RawFree(ptr)
 declare i8 @np_EquivTypes(ptr, ptr)
@@ -71,8 +77,9 @@ PASSES = ("always_inliner", "simplify_cfg")
 
 def native_text(at: Layout, entry_slot: int) -> str:
     """The whole module. `entry_slot` is the offset of a NativeCallable's entry, which `@pb_thunk` calls."""
-    return "\n".join((_DECLARATIONS, _entry(at), _on_stack(), _run(), _kernel(), arguments_text(at), results_text(at),
-                      _drop(), _raise(at), SCRATCH_TEXT, POOL_TEXT, _thunk(at, entry_slot)))
+    return "\n".join((_DECLARATIONS, _entry(at), _on_stack(), _run(), _kernel(), arguments_text(at), nested_text(at),
+                      results_text(at), _drop(), _raise(at), SCRATCH_TEXT, POOL_TEXT,
+                      _thunk(at, entry_slot)))
 
 
 def _entry(at: Layout) -> str:
@@ -82,12 +89,13 @@ define ptr @pb_entry(ptr %self, ptr %args, i64 %n, ptr %kw) {{
   %t = getelementptr i8, ptr %table, i64 {BYTES_DATA}
 {head("nargs")}{head("total")}
   %slow = load i64, ptr @pb_slow_mode
-  %kw.i = ptrtoint ptr %kw to i64
   %n.x = xor i64 %n, %nargs
-  %o1 = or i64 %slow, %kw.i
-  %o2 = or i64 %o1, %n.x
-  %plain = icmp eq i64 %o2, 0
-  br i1 %plain, label %go, label %miss
+  %o = or i64 %slow, %n.x
+  %plain = icmp eq i64 %o, 0
+  br i1 %plain, label %counted, label %miss
+counted:
+  %named = call i1 @pb_names(ptr %self, ptr %t, ptr %kw)
+  br i1 %named, label %go, label %miss
 go:
   %small = icmp ule i64 %total, {STACK_BYTES}
   br i1 %small, label %stack, label %arena
@@ -128,17 +136,26 @@ define internal ptr @pb_run_on_stack(ptr %self, ptr %args, ptr %t) {{
 
 
 def _run() -> str:
-    """One call in the memory %mem: arrays, data and cells of params; data, objects and boxes of results; scratch."""
+    """One call in the memory %mem: arrays, data and cells of params; data, objects and boxes of results; the values,
+    where containers are opened; scratch."""
     return f"""
 define internal ptr @pb_run(ptr %self, ptr %args, ptr %t, ptr %mem) {{
-{head("params")}{head("results")}{head("frame")}
+{head("params")}{head("results")}{head("frame")}{head("opened")}
   %ins = getelementptr ptr, ptr %mem, i64 %params
   %cells = getelementptr ptr, ptr %ins, i64 %params
   %outs = getelementptr ptr, ptr %cells, i64 %params
   %objs = getelementptr ptr, ptr %outs, i64 %results
   %boxes = getelementptr ptr, ptr %objs, i64 %results
   %scratch = getelementptr i8, ptr %mem, i64 %frame
-  %fits = call i1 @pb_unpack(ptr %self, ptr %args, ptr %t, ptr %mem, ptr %ins, ptr %cells)
+  %flat = getelementptr ptr, ptr %boxes, i64 %results
+  %closed = icmp eq i64 %opened, 0
+  br i1 %closed, label %unpack, label %open
+open:
+  %open.ok = call i1 @pb_open(ptr %self, ptr %args, ptr %t, ptr %flat)
+  br i1 %open.ok, label %unpack, label %miss
+unpack:
+  %values = phi ptr [%args, %0], [%flat, %open]
+  %fits = call i1 @pb_unpack(ptr %self, ptr %values, ptr %t, ptr %mem, ptr %ins, ptr %cells)
   br i1 %fits, label %allocate, label %miss
 allocate:
   %ready = call i1 @pb_prepare(ptr %self, ptr %t, ptr %mem, ptr %ins, ptr %outs, ptr %objs, ptr %boxes)

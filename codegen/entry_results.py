@@ -27,7 +27,7 @@ define internal i1 @pb_prepare(ptr %self, ptr %t, ptr %arrays, ptr %ins, ptr %ou
   br i1 %none, label %ready, label %result
 result:
   %i = phi i64 [0, %0], [%i1, %next]
-{record("results", RESULT_WORDS, ("kind", "", "", "", "", "", "donor"))}
+{record("results", RESULT_WORDS, ("kind", "", "", "", "", "", "", "", "donor", "kept"))}
 {element("obj", "objs")}{element("box", "boxes")}{element("out", "outs")}
   store ptr null, ptr %obj.at
   store ptr null, ptr %box.at
@@ -47,7 +47,7 @@ reuse:
   store ptr %data, ptr %out.at
   br label %next
 fresh:
-  %made = call i1 @pb_new(ptr %self, ptr %t, ptr %rec, ptr %obj.at, ptr %out.at)
+  %made = call i1 @pb_new(ptr %self, ptr %t, ptr %rec, ptr %obj.at, ptr %out.at, i64 %kept)
   br i1 %made, label %next, label %failed
 next:
   %i1 = add i64 %i, 1
@@ -63,8 +63,9 @@ failed:
 
 
 def _new(at: Layout) -> str:
-    """Whether an array is held by nobody but its Variable, owns its memory and may be written; and a new array
-    for the result %rec, noted in %obj, its data in %out."""
+    """Whether an array is held by nobody but its Variable (or the entry), owns its memory and may be written; and an
+    array for the result %rec, noted in %obj, its data in %out: the one that the entry keeps at %kept if the caller let
+    go of it, else a new one, to be kept in its place."""
     return f"""
 define internal i1 @pb_sole(ptr %array) alwaysinline {{
 {load("refs", "array", at.refcount, "i32")}{load("flags", "array", at.array_flags, "i32")}
@@ -75,7 +76,23 @@ define internal i1 @pb_sole(ptr %array) alwaysinline {{
   ret i1 %sole
 }}
 
-define internal i1 @pb_new(ptr %self, ptr %t, ptr %rec, ptr %obj, ptr %out) alwaysinline {{
+define internal i1 @pb_new(ptr %self, ptr %t, ptr %rec, ptr %obj, ptr %out, i64 %kept) alwaysinline {{
+  %keeps = icmp ne i64 %kept, 0
+  br i1 %keeps, label %look, label %make
+look:
+{load("old", "self", "%kept")}
+  %free = call i1 @pb_sole(ptr %old)
+  br i1 %free, label %check, label %make
+check:
+  %fits = call i1 @pb_fits(ptr %self, ptr %t, ptr %old, ptr %rec)
+  br i1 %fits, label %again, label %make
+again:
+  call void @Py_IncRef(ptr %old)
+{load("old.memory", "old", at.array_data)}
+  store ptr %old, ptr %obj
+  store ptr %old.memory, ptr %out
+  ret i1 true
+make:
 {load("descr", "rec", 24, "i64")}{load("ndim", "rec", 32, "i64")}{load("dims", "rec", 40, "i64")}
 {load("nbytes", "rec", 56, "i64")}
 {load("dtype", "self", "%descr")}
@@ -89,6 +106,14 @@ note:
 {load("memory", "new", at.array_data)}
   store ptr %new, ptr %obj
   store ptr %memory, ptr %out
+  br i1 %keeps, label %keep, label %made.new
+keep:
+{load("replaced", "self", "%kept")}
+  call void @Py_IncRef(ptr %new)
+  store ptr %new, ptr %replaced.at
+  call void @Py_DecRef(ptr %replaced)
+  br label %made.new
+made.new:
   ret i1 true
 failed:
   ret i1 false
@@ -138,30 +163,24 @@ done:
 
 
 def _build(at: Layout) -> str:
-    """The call's result from the returns: one value, a tuple, a list, None, or what the packer makes of a tuple."""
+    """The call's result from the returns: one value, a nest of them, or what the packer makes of a tuple."""
     return f"""
 define internal ptr @pb_build(ptr %self, ptr %args, ptr %t, ptr %objs, ptr %boxes) {{
-{head("structure")}{head("returns")}
-  switch i64 %structure, label %many [ i64 0, label %single  i64 3, label %nothing ]
+  %cursor = alloca i64
+{head("structure")}{head("returns")}{head("at_nest", "nest")}
+  switch i64 %structure, label %pack [ i64 0, label %single  i64 1, label %nested ]
 single:
   %one = call ptr @pb_item(ptr %self, ptr %args, ptr %t, ptr %objs, ptr %boxes, i64 0)
   ret ptr %one
-nothing:
-  call void @Py_IncRef(ptr @pb_None)
-  ret ptr @pb_None
-many:
+nested:
+  store i64 %nest, ptr %cursor
+  %many = call ptr @pb_nest(ptr %self, ptr %args, ptr %t, ptr %objs, ptr %boxes, ptr %cursor)
+  ret ptr %many
+pack:
   %tuple = call ptr @pb_tuple(ptr %self, ptr %args, ptr %t, ptr %objs, ptr %boxes, i64 %returns)
   %ok = icmp ne ptr %tuple, null
   br i1 %ok, label %filled, label %failed
 filled:
-  switch i64 %structure, label %pack [ i64 1, label %done  i64 2, label %list ]
-done:
-  ret ptr %tuple
-list:
-  %list.r = call ptr @PySequence_List(ptr %tuple)
-  call void @Py_DecRef(ptr %tuple)
-  ret ptr %list.r
-pack:
 {item_of("self", "packer", at, PACK)}
   %packed = call ptr @PyObject_CallOneArg(ptr %packer, ptr %tuple)
   call void @Py_DecRef(ptr %tuple)

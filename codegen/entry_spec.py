@@ -17,29 +17,49 @@ from typing import Any
 
 import numpy as np
 
-from .layout import CONTIGUOUS_ALIGNED, SCALARS, WRITEABLE
+from .entry_structure import (
+    NEST_WORDS,
+    OPENED_WORDS,
+    Nest,
+    Opened,
+    Words,
+    check_nest,
+    check_opened,
+    count_nest,
+    flat_nest,
+    nest_words,
+    opened_words,
+)
+from .layout import CONTIGUOUS_ALIGNED, OWNED_WRITEABLE, SCALARS, WRITEABLE
 
 STRUCTURES = ("single", "tuple", "list", "none", "packed")
-PARAM_KINDS = ("arg", "const", "var", "float", "array", "ndarray", "scalar")
+STRUCTURE_WORDS = ("single", "nest", "packed")
+PARAM_KINDS = ("arg", "const", "var", "float", "array", "ndarray", "scalar", "number")
 RESULT_KINDS = ("out", "var", "ndarray")
 RETURN_KINDS = ("out", "arg", "object", "array")
-POSITIONAL = ("arg", "float", "array", "ndarray", "scalar")  # params that are arguments of the call
+POSITIONAL = ("arg", "float", "array", "ndarray", "scalar", "number")  # params that are values of the call
+NUMBERS = "fdil"  # dtypes that Python numbers are converted to; entry_arguments reads them by position
+WIDE = np.dtype(np.float64)
+KEPT_BYTES = 256  # results up to this size are made in the array of an earlier call that nobody has any more
 
 # words in the table's head and in its records; entry_native reads them by these positions
 HEAD = ("main", "nargs", "params", "results", "frame", "total", "returns", "structure", "drop_gil", "slot",
-        "none_slots", "same", "writes", "at_params", "at_results", "at_returns", "at_none_slots", "at_same")
-PARAM_WORDS, RESULT_WORDS, RETURN_WORDS, SAME_WORDS = 8, 8, 2, 2
+        "none_slots", "same", "writes", "keywords", "values", "opened", "at_params", "at_results", "at_returns",
+        "at_none_slots", "at_same", "at_keywords", "at_opened", "at_nest")
+PARAM_WORDS, RESULT_WORDS, RETURN_WORDS, SAME_WORDS = 8, 10, 2, 2
 
 
 @dataclass(frozen=True, slots=True)
 class ParamSpec:
     """One input pointer of the kernel.
 
-    Of positional argument `index` - kind "arg": exactly a Tensor; "array": exactly of the entry's array type, which is
-    laid out like Tensor; "ndarray": exactly a numpy.ndarray, whose memory the kernel reads (and writes, where a result
-    of kind "ndarray" says so); "scalar": exactly a NumPy scalar of `dtype`; "float": exactly a Python float, passed as
-    a scalar of `dtype` float32 or float64. Others - "const": ndarray `index` of the entry's constants; "var": the
-    present value of Variable `index`.
+    Of value `index` of the call (`entry_structure`) - kind "arg": exactly a Tensor; "array": exactly of the entry's
+    array type, which is laid out like Tensor; "ndarray": exactly a numpy.ndarray, whose memory the kernel reads (and
+    writes, where a result of kind "ndarray" says so); "scalar": exactly a NumPy scalar of `dtype`; "float": exactly a
+    Python float, passed as a scalar of `dtype` float32 or float64; "number": a Python float or int, a numpy.float64 or
+    a float64 ndarray of no dimensions, converted to a scalar of `dtype` float32 or float64, or a Python int that fits
+    into int32 or int64. Others - "const": ndarray `index` of the entry's constants; "var": the present value of
+    Variable `index`.
     """
 
     kind: str
@@ -70,6 +90,11 @@ class ResultSpec:
     shape: tuple[int, ...]
     donor: int | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its elements."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
 
 @dataclass(frozen=True, slots=True)
 class ReturnSpec:
@@ -85,19 +110,23 @@ class ReturnSpec:
 class EntrySpec:
     """A compiled function seen from Python.
 
-    structure: "single" (one return), "tuple", "list", "none" (returns None), or "packed" (a tuple of the returns is
-    given to a Python callable, for nested structures). `same` lists (argument, object) pairs: the argument must be
-    that very object (a `self`, True, None), or an equal one where both are exactly int, float (by bits), str or bytes.
-    `scratch` is the arena's size in bytes. `drop_gil` frees other threads while the kernel runs: worth it above about
-    20 us of work. `slot` holds the array in Tensors and Variables; `none_slots` are set to None in new Tensors.
+    `nargs` positional arguments and those named `keywords`, in this order, are a call's first values; the items of
+    `opened` containers follow. structure: "single" (one return), "tuple", "list", "none" (returns None), a `Nest`, or
+    "packed" (a tuple of the returns is given to a Python callable, for other structures). `same` lists (value, object)
+    pairs: the value must be that very object (a `self`, True, None), or an equal one where both are exactly int, float
+    (by bits), str or bytes. `scratch` is the arena's size in bytes. `drop_gil` frees other threads while the kernel
+    runs: worth it above about 20 us of work. `slot` holds the array in Tensors and Variables; `none_slots` are set to
+    None in new Tensors.
     """
 
     nargs: int
     params: tuple[ParamSpec, ...]
     results: tuple[ResultSpec, ...]
     returns: tuple[ReturnSpec, ...]
-    structure: str = "single"
+    structure: str | Nest = "single"
     same: tuple[tuple[int, int], ...] = ()
+    keywords: tuple[str, ...] = ()
+    opened: tuple[Opened, ...] = ()
     scratch: int = 0
     drop_gil: bool = False
     slot: str = "_data"
@@ -108,10 +137,28 @@ class EntrySpec:
         _validate(self)
 
     @property
+    def given(self) -> int:
+        """How many arguments a call has."""
+        return self.nargs + len(self.keywords)
+
+    @property
+    def values(self) -> int:
+        """How many values a call has: arguments, and what is in the containers among them."""
+        return self.given + sum(x.count for x in self.opened)
+
+    @property
     def frame(self) -> int:
         """Bytes that a call needs for its pointers: arrays, data and a scalar cell of each param; data, object and
-        Tensor of each result."""
-        return -(-8 * 3 * (len(self.params) + len(self.results)) // 64) * 64
+        Tensor of each result; where containers are opened, each value."""
+        values = self.values if self.opened else 0
+        return -(-8 * (3 * (len(self.params) + len(self.results)) + values) // 64) * 64
+
+    @property
+    def nest(self) -> Nest | None:
+        """What is built of several returns; None for a single or packed one."""
+        if isinstance(self.structure, Nest):
+            return self.structure
+        return None if self.structure in ("single", "packed") else flat_nest(self.structure, len(self.returns))
 
 
 def native_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -128,14 +175,20 @@ def _check(condition: bool, message: str) -> None:
 
 
 def _validate(spec: EntrySpec) -> None:
-    _check(spec.structure in STRUCTURES, f"structure {spec.structure!r} is none of {STRUCTURES}")
+    if isinstance(spec.structure, str):
+        _check(spec.structure in STRUCTURES, f"structure {spec.structure!r} is none of {STRUCTURES}")
+    else:
+        check_nest(spec.structure, len(spec.returns))
+    check_opened(spec.opened, spec.given)
     _check(spec.scratch >= 0, f"scratch is {spec.scratch} bytes")
     for param in spec.params:
         _check(param.kind in PARAM_KINDS, f"param kind {param.kind!r} is none of {PARAM_KINDS}")
         if param.kind in POSITIONAL:
-            _check(0 <= param.index < spec.nargs, f"argument {param.index} of {spec.nargs}")
+            _check(0 <= param.index < spec.values, f"argument {param.index} of {spec.values}")
         if param.kind == "float":
             _check(param.shape == () and param.dtype.char in "fd", f"a float passed as {param.dtype} {param.shape}")
+        if param.kind == "number":
+            _check(param.shape == () and param.dtype.char in NUMBERS, f"a number as {param.dtype} {param.shape}")
         if param.kind == "scalar":
             _check(param.shape == () and param.dtype.char in SCALARS, f"a scalar of {param.dtype} {param.shape}")
     for result in spec.results:
@@ -148,13 +201,13 @@ def _validate(spec: EntrySpec) -> None:
     donors = [r.donor for r in spec.results if r.donor is not None]
     _check(len(set(donors)) == len(donors), "two results have the same donor")
     for argument, _thing in spec.same:
-        _check(0 <= argument < spec.nargs, f"argument {argument} of {spec.nargs}")
+        _check(0 <= argument < spec.values, f"argument {argument} of {spec.values}")
     for returned in spec.returns:
         _check(returned.kind in RETURN_KINDS, f"return kind {returned.kind!r} is none of {RETURN_KINDS}")
         if returned.kind in ("out", "array"):
             _check(returned.index in outs, f"returns output {returned.index}, which no result gives")
         if returned.kind == "arg":
-            _check(0 <= returned.index < spec.nargs, f"returns argument {returned.index} of {spec.nargs}")
+            _check(0 <= returned.index < spec.given, f"returns argument {returned.index} of {spec.given}")
     if spec.structure == "single":
         _check(len(spec.returns) == 1, f"a single value, but {len(spec.returns)} returns")
 
@@ -179,7 +232,7 @@ def _validate_donor(spec: EntrySpec, result: ResultSpec) -> None:
 @dataclass(frozen=True, slots=True)
 class Places:
     """Byte offsets into the context tuple (`consts`, `variables`, `objects`, `dtypes` by number; the types of NumPy
-    scalars by dtype) and of slots."""
+    scalars by dtype; the array `kept` for each result, 0 for none; the names of keywords) and of slots."""
 
     consts: Sequence[int]
     variables: Sequence[int]
@@ -189,55 +242,57 @@ class Places:
     slot: int
     none_slots: Sequence[int]
     scalars: dict[np.dtype[Any], int] = field(default_factory=dict)
+    kept: Sequence[int] = ()
+    keywords: Sequence[int] = ()
 
 
 def encode(spec: EntrySpec, main: int, at: Places, asks_python: bool = False) -> bytes:
-    """The table: head, then params, results, returns, slots, guards, then all shapes; offsets in bytes.
+    """The table: head, then params, results, returns, slots, guards, keywords, containers, the result's nest, then all
+    shapes and keys; offsets in bytes.
 
     The word `drop_gil` is 2 for code that keeps the GIL but asks Python things meanwhile (`python_calls`).
     """
-    words = (PARAM_WORDS * len(spec.params), RESULT_WORDS * len(spec.results), RETURN_WORDS * len(spec.returns),
-             len(at.none_slots), SAME_WORDS * len(spec.same))
-    starts = [len(HEAD), *(len(HEAD) + end for end in itertools.accumulate(words))]
-    shapes = _Shapes(starts[-1])
-    results = {r.index: k for k, r in enumerate(spec.results) if r.kind == "out"}
+    nest = spec.nest
+    counts = (PARAM_WORDS * len(spec.params), RESULT_WORDS * len(spec.results), RETURN_WORDS * len(spec.returns),
+              len(at.none_slots), SAME_WORDS * len(spec.same), len(at.keywords), OPENED_WORDS * len(spec.opened),
+              NEST_WORDS * count_nest(nest))
+    starts = [len(HEAD), *(len(HEAD) + end for end in itertools.accumulate(counts))]
+    more = Words(starts[-1])
     body: list[int] = []
     written = {r.index for r in spec.results if r.kind == "ndarray"}
     for i, param in enumerate(spec.params):
-        body += _param_words(param, at, shapes, i in written)
-    for result in spec.results:
-        body += _result_words(result, at, shapes, asks_python)
-    for value in spec.returns:
-        output = results.get(value.index, 0)
-        place = {"out": output, "array": output, "arg": 8 * value.index}.get(value.kind)
-        body += [RETURN_KINDS.index(value.kind), at.objects[value.index] if place is None else place]
-    body += at.none_slots
+        body += _param_words(param, at, more, i in written)
+    for i, result in enumerate(spec.results):
+        body += _result_words(result, at, more, asks_python, at.kept[i] if at.kept else 0)
+    body += _return_words(spec, at) + list(at.none_slots)
     for argument, thing in spec.same:
         body += [8 * argument, at.objects[thing]]
+    body += at.keywords
+    for container in spec.opened:
+        body += opened_words(container, at.objects, more)
+    if nest is not None:
+        body += nest_words(nest, at.objects, more)
     gil = 1 if spec.drop_gil else 2 if asks_python else 0
+    structure = STRUCTURE_WORDS.index("nest" if nest is not None else str(spec.structure))
     head = [main, spec.nargs, len(spec.params), len(spec.results), spec.frame, spec.frame + spec.scratch,
-            len(spec.returns), STRUCTURES.index(spec.structure), gil, at.slot, len(at.none_slots),
-            len(spec.same), len(written), *(8 * start for start in starts[:-1])]
-    table = head + body + shapes.words
+            len(spec.returns), structure, gil, at.slot, len(at.none_slots), len(spec.same), len(written),
+            len(spec.keywords), spec.given, len(spec.opened), *(8 * start for start in starts[:-1])]
+    table = head + body + more.words
     return struct.pack(f"<{len(table)}q", *table)
 
 
-class _Shapes:
-    """The sizes of all shapes, one after another behind the records."""
-
-    def __init__(self, start: int) -> None:
-        self._start = start
-        self.words: list[int] = []
-
-    def add(self, shape: tuple[int, ...]) -> list[int]:
-        """[rank, byte offset] of a shape."""
-        at = 8 * (self._start + len(self.words))
-        self.words.extend(shape)
-        return [len(shape), at]
+def _return_words(spec: EntrySpec, at: Places) -> list[int]:
+    results = {r.index: k for k, r in enumerate(spec.results) if r.kind == "out"}
+    words: list[int] = []
+    for value in spec.returns:
+        output = results.get(value.index, 0)
+        place = {"out": output, "array": output, "arg": 8 * value.index}.get(value.kind)
+        words += [RETURN_KINDS.index(value.kind), at.objects[value.index] if place is None else place]
+    return words
 
 
-def _param_words(param: ParamSpec, at: Places, shapes: _Shapes, written: bool) -> list[int]:
-    index, slot = 8 * param.index, at.slot
+def _param_words(param: ParamSpec, at: Places, more: Words, written: bool) -> list[int]:
+    index, slot, dims = 8 * param.index, at.slot, 0
     if param.kind == "const":
         index = at.consts[param.index]
     elif param.kind == "var":
@@ -245,11 +300,15 @@ def _param_words(param: ParamSpec, at: Places, shapes: _Shapes, written: bool) -
     dtype = param.dtype.itemsize if param.kind == "float" else at.dtypes[native_dtype(param.dtype)]
     if param.kind == "scalar":
         slot = at.scalars[native_dtype(param.dtype)]
+    if param.kind == "number":  # the types and dtype of what else is a number; which one it becomes
+        slot, dims, dtype = at.scalars[WIDE], at.dtypes[WIDE], NUMBERS.index(param.dtype.char)
+    else:
+        dims = more.add(param.shape)
     flags = CONTIGUOUS_ALIGNED | (WRITEABLE if written else 0)
-    return [PARAM_KINDS.index(param.kind), index, slot, dtype, *shapes.add(param.shape), flags, param.nbytes]
+    return [PARAM_KINDS.index(param.kind), index, slot, dtype, len(param.shape), dims, flags, param.nbytes]
 
 
-def _result_words(result: ResultSpec, at: Places, shapes: _Shapes, asks_python: bool) -> list[int]:
+def _result_words(result: ResultSpec, at: Places, more: Words, asks_python: bool, kept: int) -> list[int]:
     target, slot = 0, 0
     if result.kind == "var":
         target, slot = at.variables[result.index], at.variable_slots[result.index]
@@ -258,6 +317,5 @@ def _result_words(result: ResultSpec, at: Places, shapes: _Shapes, asks_python: 
     # Python that runs meanwhile may share a Variable's array with a Tensor, whose value must not change.
     shared = asks_python and result.kind == "var"
     donor = -1 if result.donor is None or shared else result.donor
-    nbytes = math.prod(result.shape) * result.dtype.itemsize
-    return [RESULT_KINDS.index(result.kind), target, slot, at.dtypes[native_dtype(result.dtype)],
-            *shapes.add(result.shape), donor, nbytes]
+    return [RESULT_KINDS.index(result.kind), target, slot, at.dtypes[native_dtype(result.dtype)], len(result.shape),
+            more.add(result.shape), CONTIGUOUS_ALIGNED | OWNED_WRITEABLE, result.nbytes, donor, kept]

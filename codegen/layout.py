@@ -32,7 +32,8 @@ OWNED_WRITEABLE = 0x0004 | WRITEABLE  # with NPY_ARRAY_OWNDATA
 _FUNCTIONS = (
     "PyObject_Vectorcall", "PyObject_CallOneArg", "PyType_GenericAlloc", "Py_IncRef", "Py_DecRef",
     "PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_SetString", "PyErr_NoMemory", "PyLong_FromLong",
-    "PyTuple_New", "PySequence_List", "PyMem_RawMalloc", "PyMem_RawFree",
+    "PyTuple_New", "PyList_New", "PyDict_Copy", "PyDict_Size", "PyDict_Next", "PyDict_SetItem",
+    "PyLong_AsLongLongAndOverflow", "PyMem_RawMalloc", "PyMem_RawFree",
     "PyCMethod_New", "PyObject_RichCompareBool",
 )
 _METH_O = 0x8
@@ -43,12 +44,16 @@ _OBJECTS = ("PyExc_SystemError", "PyCFunction_Type", "PyFloat_Type", "PyLong_Typ
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Byte offsets into objects (header size; fields of tuple, built-in function and ndarray) and C addresses."""
+    """Byte offsets into objects (header size; fields of tuple, list, built-in function and ndarray) and C addresses.
+
+    The number of items lies right before `tuple_items`, in a list as in a tuple.
+    """
 
     header: int
     type: int
     refcount: int
     tuple_items: int
+    list_items: int
     method_def: int
     method_self: int
     array_data: int
@@ -135,8 +140,8 @@ def _measure() -> Layout:
     functions.append(("np_EquivTypes", table[_EQUIVALENT] or 0))
     functions.append(("np_SetHandler", table[_SET_HANDLER] or 0))  # checked by `pool` before it is used
     words = [header + _POINTER * i for i in range(7)]
-    return Layout(header, header - _POINTER, 0, tuple.__basicsize__, words[0], words[1], words[0], words[1], words[2],
-                  words[3], words[5], words[6], tuple(functions))
+    return Layout(header, header - _POINTER, 0, tuple.__basicsize__, words[1], words[0], words[1], words[0], words[1],
+                  words[2], words[3], words[5], words[6], tuple(functions))
 
 
 def _address(name: str) -> int:
@@ -169,6 +174,11 @@ def _check_objects(at: Layout) -> None:
     pair = (probe, held)
     items = [_read(pair, at.tuple_items + _POINTER * i) for i in range(2)]
     _require(items == [id(probe), id(held)], "the items of a tuple are elsewhere")
+    for box in (pair, held, [], ()):
+        _require(_read(box, at.tuple_items - 8, ctypes.c_int64) == len(box), "the length of a sequence is elsewhere")
+    place = _read(held, at.list_items)
+    found = [ctypes.c_void_p.from_address(place + _POINTER * i).value for i in range(len(held))]
+    _require(found == [id(probe)] * len(held), "the items of a list are elsewhere")
     offsets = [slot_offset(Probe, name) for name in ("first", "second")]
     _require(min(offsets) >= at.header and len(set(offsets)) == 2, "slots are elsewhere")
     definition = MethodDef(b"repr", _address("PyObject_Repr"), _METH_O, None)

@@ -226,6 +226,11 @@ def length_value(x: Any, what: str) -> Any:
     return static_value(x, what)
 
 
+def conversions_registered() -> bool:
+    """Whether foreign conversions are asked before numbers and arrays are converted."""
+    return bool(_registered)
+
+
 def register_tensor_conversion_function(
     base_type: Any, conversion_func: Callable[..., Any], priority: int = 100
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..codegen.callable import NativeCallable
 from ..ir.control import runtime_sizes
 from ..ir.cse import cse
 from ..ir.dims import Dim
@@ -26,11 +27,11 @@ from ..runtime.convert import as_tensor
 from ..runtime.tensor import Tensor
 from ..runtime.variable import Variable
 from .compiled_call import CompiledOp
-from .entry import FlatCall, Plain
+from .entry import EntryChain, FlatCall, Plain
 from .many_sizes import settle
 from .ragged import Cut
 from .spec import TensorSpec
-from .structure import Structure
+from .structure import Structure, flatten
 from .symbolic import SymbolicTensor
 from .trace import Trace
 from .write_back import check_apart, packer, write_back
@@ -42,7 +43,7 @@ CONSTANT_LIMIT = 16  # captured tensors of at most this many elements become con
 NOTHING: Mapping[int, Any] = {}
 
 
-class ConcreteFunction:
+class ConcreteFunction(NativeCallable):
     """A traced and compiled function for one signature. Called with the tensors of that signature.
 
     Attributes:
@@ -90,6 +91,7 @@ class ConcreteFunction:
         self.full = CompiledOp(self.ir, None, self.n_outputs)
         self._plain: Plain | None = None
         self._flat: FlatCall | None = None
+        self._chain = EntryChain()
 
     @property
     def n_args(self) -> int:
@@ -153,21 +155,25 @@ class ConcreteFunction:
             self._write_back(leaves, sources, outs[: self.n_outputs])
         return self.pack(outs[: self.n_returned])
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def _slow_call(self, *args: Any, **kwargs: Any) -> Any:
         """Calls with the signature's tensors, by position or name; Python arguments may be left out or repeated.
 
         Raises:
           TypeError, ValueError: arguments that are missing, too many, or of another dtype or shape.
         """
-        leaves = self._leaves(args, kwargs)
+        structure, found = flatten(list(args))
+        leaves = self._leaves(list(found), kwargs)
         ready = [self._checked(i, x) for i, x in enumerate(leaves)]
-        return self.call_flat(ready)
+        result = self.call_flat(ready)
+        n = len(found)
+        if context.trace is None and not context.recorders and n + len(kwargs) == len(ready) and self.scope is None:
+            given = [*structure.pack(ready[:n]), *ready[n:]]
+            self._chain.add_concrete(self, args, {k: kwargs[k] for k in self._names[n:]}, tuple(kwargs), given, ready)
+        return result
 
-    def _leaves(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
+    def _leaves(self, found: list[Any], kwargs: Mapping[str, Any]) -> list[Any]:
         from .arguments import is_leaf
-        from .structure import flatten
 
-        found = [x for a in args for x in flatten(a)[1]]
         if len(found) + len(kwargs) > self._n_args:
             found = [x for x in found if is_leaf(x) or hasattr(x, "_as_tensor")]
         rest = dict(kwargs)

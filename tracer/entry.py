@@ -16,15 +16,15 @@ import numpy as np
 from ..codegen.callable import install
 from ..codegen.entry import make_callable
 from ..codegen.entry_spec import EntrySpec, ParamSpec, ResultSpec, ReturnSpec
-from ..codegen.layout import SCALARS, layout
+from ..codegen.layout import layout
 from ..codegen.slow_mode import slow_mode as native_counter
 from ..runtime.array import Array as OurArray
 from ..runtime.context import slow_mode
 from ..runtime.tensor import Tensor
 from ..runtime.variable import Variable
+from .call_form import CallForm, form_of, form_of_tensors, nest_of
 from .compiled_call import CompiledOp
 from .execute import Compiled, raiser, size_tables, static_shape
-from .structure import Structure
 
 if TYPE_CHECKING:
     from .concrete import ConcreteFunction
@@ -33,25 +33,10 @@ if TYPE_CHECKING:
 slow_mode.attach(native_counter.cell)  # from here on native calls give way to tapes and traces
 
 MAX_ENTRIES = 64  # in one chain
+MAX_TRIES, MAX_CALLS = 4, 256  # attempts to make entries: for one kind of call, which has few forms; kinds of calls
 DROP_GIL_NS = 20_000
 Array = np.ndarray[Any, Any]
-_CONSTANTS = (bool, int, float, str, bytes, type(None))
-_KINDS: dict[type, str] = {Tensor: "arg", OurArray: "array", np.ndarray: "ndarray"}
-_BY_VALUE = (int, float, str, bytes)
 NOTHING: Mapping[int, Any] = {}
-
-
-def constant_key(x: Any) -> Any:
-    """What native calls compare of an argument that is none of these: exact numbers and texts by value, a float by its
-    bits, others by identity."""
-    return (type(x), x.hex() if type(x) is float else x) if type(x) in _BY_VALUE else id(x)
-
-
-def kind_of(x: Any) -> str | None:
-    """How native calls take an argument by value; None for what they tell by identity, if at all."""
-    if isinstance(x, np.generic):
-        return "scalar" if x.dtype.char in SCALARS and type(x) is x.dtype.type else None
-    return _KINDS.get(type(x))
 
 
 class Plain:
@@ -92,24 +77,19 @@ class Plain:
         """The structured result of a function that does not write to its arguments."""
         return self.pack(self.outputs(*leaves))
 
-    def entry(
-        self, args: Sequence[Any], leaves: Sequence[Tensor], fallback: Callable[..., Any], skipped: int = 0,
-        sources: Mapping[int, Any] = NOTHING,
-    ) -> Any:
-        """A native callable for arguments like these (tensors, arrays, and constants told by identity), or None.
+    def entry(self, form: CallForm, leaves: Sequence[Tensor], sources: Mapping[int, Any], fallback: Any) -> Any:
+        """A native callable for calls of this form with tensors like these leaves, or None.
 
-        `skipped` arguments in front of them are taken and not looked at. `sources` are the ndarrays that leaves were
-        made of: only those can be written to.
+        `sources` are the ndarrays that leaves were made of: only those can be written to.
         """
-        kinds = [(i, k) for i, k in enumerate(map(kind_of, args), skipped) if k is not None]
-        if not all(kinds[i][1] == "scalar" or (kinds[i][1] == "ndarray" and i in sources) for i in self.written):
+        kinds = [kind for _, kind in form.leaves]
+        if not all(kinds[i] == "scalar" or (kinds[i] == "ndarray" and i in sources) for i in self.written):
             return None  # writes to a handle
         arrays = self.arrays(leaves)
         compiled = self.op.executable(arrays)
         if layout() is None or not isinstance(compiled, Compiled):
             return None
-        constants = [(i, x) for i, x in enumerate(args, skipped) if kind_of(x) is None]
-        spec = self._spec(compiled.code, arrays, skipped + len(args), kinds, [i for i, _ in constants])
+        spec = self._spec(compiled.code, arrays, form)
         try:
             return make_callable(
                 compiled.code.library,
@@ -120,41 +100,32 @@ class Plain:
                 on_error=raiser(compiled.code),
                 consts=[*(t._data for t in self.passed), *size_tables(compiled.code)],
                 variables=self.variables,
-                objects=[x for _, x in constants],
+                objects=form.objects,
                 pack=self.pack if spec.structure == "packed" else None,
             )
         except (TypeError, ValueError):
             return None  # a dtype or layout that native calls do not serve
 
-    def _spec(
-        self,
-        code: Any,
-        arrays: Sequence[Array],
-        nargs: int,
-        kinds: Sequence[tuple[int, str]],
-        same: Sequence[int],
-    ) -> EntrySpec:
-        """What the machine code takes and gives.
-
-        Args:
-          kinds: number and kind of the arguments passed by value. same: numbers of those told by identity.
-        """
-        first, behind = len(kinds), len(kinds) + len(self.passed)
+    def _spec(self, code: Any, arrays: Sequence[Array], form: CallForm) -> EntrySpec:
+        """What the machine code takes and gives. The form gets the objects that building the result needs."""
+        first, behind = len(form.leaves), len(form.leaves) + len(self.passed)
         params = []
         for i, a in enumerate(arrays):
-            number, kind = kinds[i] if i < first else (i - first, "const") if i < behind else (i - behind, "var")
+            number, kind = form.leaves[i] if i < first else (i - first, "const") if i < behind else (i - behind, "var")
             params.append(ParamSpec(kind, number, a.dtype, a.shape))
         tables = enumerate(size_tables(code), len(self.passed))
         params += [ParamSpec("const", number, a.dtype, a.shape) for number, a in tables]
         results = [self._result(code, k, params, behind) for k in range(len(code.fn.result_types))]
         returns = ["array" if k in self.array_outputs else "out" for k in range(self.n_returned)]
         return EntrySpec(
-            nargs=nargs,
+            nargs=form.nargs,
+            keywords=form.keywords,
+            opened=tuple(form.opened),
             params=tuple(params),
             results=tuple(results),
             returns=tuple(ReturnSpec(kind, k) for k, kind in enumerate(returns)),
-            structure=_kind(self.structure),
-            same=tuple((i, k) for k, i in enumerate(same)),
+            structure="single" if self.structure.kind == "leaf" else nest_of(self.structure, form) or "packed",
+            same=tuple(form.same),
             scratch=code.scratch_bytes,
             # A Variable that is written in place must not be read half written by another thread, and an index must
             # not change between its check and its use.
@@ -205,7 +176,9 @@ class FlatCall:
                 self._once.add(key)  # a function that is called once, or has an entry of its own, needs none here
             elif key not in self._seen:
                 self._seen.add(key)
-                self._last = self.plain.entry(leaves, leaves, self._last or self._miss) or self._last
+                form = form_of_tensors(leaves, leaves, leaves)
+                if form is not None:
+                    self._last = self.plain.entry(form, leaves, NOTHING, self._last or self._miss) or self._last
         return result
 
 
@@ -215,19 +188,10 @@ def _missed(flat: FlatCall | None, leaves: Sequence[Tensor]) -> Any:
     return flat.miss(leaves)
 
 
-def _kind(s: Structure) -> str:
-    if s.kind == "leaf":
-        return "single"
-    if s.kind == "none":
-        return "none"
-    flat = all(c.kind == "leaf" for c in s.children)
-    return s.kind if flat and s.kind in ("tuple", "list") else "packed"
-
-
 class Fallback:
-    """The Python path of a Function, without keeping the Function alive."""
+    """The Python path of a Function or ConcreteFunction, without keeping it alive."""
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function | ConcreteFunction) -> None:
         self._function = weakref.ref(function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -238,48 +202,73 @@ class Fallback:
 
 
 class EntryChain:
-    """The native entries in front of one Function."""
+    """The native entries in front of one Function or ConcreteFunction."""
 
     def __init__(self) -> None:
         self._seen: set[Any] = set()
+        self._tried: dict[Any, int] = {}
         self._last: Any = None
 
     def add(
         self,
         function: Function,
         plain: Plain | None,
+        call: Any,
         args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        given: Sequence[Any],
         leaves: Sequence[Tensor],
         sources: Mapping[int, Any],
     ) -> None:
-        """Makes later calls with positional arguments like these native, where that is possible."""
-        if plain is None or len(self._seen) >= MAX_ENTRIES:
+        """Makes later calls of this form native, where that is possible. `call`: the key of the call. `given`: the
+        canonical values."""
+        if plain is None or len(self._seen) >= MAX_ENTRIES or not self._worthwhile((call, *map(type, args), *kwargs)):
             return
-        told = [kind_of(x) or constant_key(x) for x in args]
-        key = (id(plain), *told, *[(x._data.dtype.num, x._data.shape) for x in leaves])
-        if key in self._seen or not _simple(function, args, leaves, sources):
+        about = plain.variables, function._skipped
+        form = form_of(function._signature, args, kwargs, given, leaves, sources, *about)
+        if form is not None:
+            self._install(function, plain, form, leaves, sources)
+
+    def add_concrete(
+        self,
+        concrete: ConcreteFunction,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        names: Sequence[str],
+        given: Sequence[Any],
+        leaves: Sequence[Tensor],
+    ) -> None:
+        """As `add`, for calls of one trace with its tensors. `kwargs` in the trace's order, `names` in the call's.
+        `given`: all arguments, in the trace's order, with `leaves` in their places."""
+        told = [(x._data.dtype.num, x._data.shape) for x in leaves]
+        if len(self._seen) >= MAX_ENTRIES or not self._worthwhile((*map(type, args), *names, *told)):
+            return
+        form = form_of_tensors(args, given, leaves, kwargs, names)
+        if form is not None:
+            self._install(concrete, concrete.plain, form, leaves, NOTHING)
+
+    def _install(
+        self,
+        target: Function | ConcreteFunction,
+        plain: Plain,
+        form: CallForm,
+        leaves: Sequence[Tensor],
+        sources: Mapping[int, Any],
+    ) -> None:
+        key = (id(plain), *form.key, *[(x._data.dtype.num, x._data.shape) for x in leaves])
+        if key in self._seen:
             return
         self._seen.add(key)
-        entry = plain.entry(args, leaves, self._last or Fallback(function), function._skipped, sources)
+        entry = plain.entry(form, leaves, sources, self._last or Fallback(target))
         if entry is not None:
             self._last = entry
-            install(function, entry)
+            install(target, entry)
 
-
-def _simple(function: Function, args: Sequence[Any], leaves: Sequence[Tensor], sources: Mapping[int, Any]) -> bool:
-    """Whether every argument is a leaf itself, or a constant that is told by identity; defaults left out are
-    constants."""
-    passed = [x for x in args if kind_of(x) is not None]
-    if not all(type(x) in _CONSTANTS for x in args if kind_of(x) is None) or len(passed) != len(leaves):
-        return False
-    left_out = function._signature.defaults_after(len(args))
-    if left_out is None or not all(isinstance(d, _CONSTANTS) for d in left_out):
-        return False
-    return all(_is_given(x, leaf, sources.get(i, x)) for i, (x, leaf) in enumerate(zip(passed, leaves, strict=True)))
-
-
-def _is_given(x: Any, leaf: Tensor, source: Any) -> bool:
-    """Whether a leaf is the argument `x`, or has the very elements of an ndarray or NumPy scalar."""
-    if isinstance(x, (np.ndarray, np.generic)):
-        return source is x and (x.dtype, x.shape) == (leaf._data.dtype, leaf._data.shape)
-    return x is leaf
+    def _worthwhile(self, call: Any) -> bool:
+        """Whether calls like this one were not tried often in vain: they go to Python for ever, and shall not pay for
+        more than that."""
+        n = self._tried.get(call, 0)
+        if n >= MAX_TRIES or len(self._tried) >= MAX_CALLS:
+            return False
+        self._tried[call] = n + 1
+        return True

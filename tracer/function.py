@@ -113,8 +113,8 @@ class Function(NativeCallable):
         if concrete is None or not usable(concrete):
             concrete = self._find(key, values, leaves, found.objects)
         result = concrete.call_flat(leaves, found.sources)
-        if context.trace is None and not kwargs and not context.recorders:
-            self._chain.add(self, concrete.plain, args, leaves, found.sources)
+        if context.trace is None and not context.recorders:
+            self._chain.add(self, concrete.plain, key, args, kwargs, values, leaves, found.sources)
         return result
 
     def _find(self, key: Key, values: tuple[Any, ...], leaves: Sequence[Any], objects: list[Any]) -> ConcreteFunction:
