@@ -55,7 +55,7 @@ class Native:
         for thing in (self, arena, slow_mode):  # callables may be called until the process is gone
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
         arena.connect(ctypes.PYFUNCTYPE(None)(self.library.address("pb_arena_free")))
-        pool.connect(self.library.address, dict(at.functions)["np_SetHandler"])
+        pool.connect(self.library.address, dict(at.functions), at.array_handler)
 
 
 _native: Native | None = None

@@ -30,7 +30,7 @@ from .entry_text import (
 )
 from .errors import RAISED
 from .layout import Layout
-from .pool_native import POOL_TEXT
+from .pool_native import pool_text
 from .scratch_native import SCRATCH_TEXT
 
 _DECLARATIONS = """
@@ -78,7 +78,7 @@ PASSES = ("always_inliner", "simplify_cfg")
 def native_text(at: Layout, entry_slot: int) -> str:
     """The whole module. `entry_slot` is the offset of a NativeCallable's entry, which `@pb_thunk` calls."""
     return "\n".join((_DECLARATIONS, _entry(at), _on_stack(), _run(), _kernel(), arguments_text(at), nested_text(at),
-                      results_text(at), _drop(), _raise(at), SCRATCH_TEXT, POOL_TEXT,
+                      results_text(at), _drop(), _raise(at), SCRATCH_TEXT, pool_text(at.array_flags, at.array_handler),
                       _thunk(at, entry_slot)))
 
 
@@ -158,6 +158,8 @@ unpack:
   %fits = call i1 @pb_unpack(ptr %self, ptr %values, ptr %t, ptr %mem, ptr %ins, ptr %cells)
   br i1 %fits, label %allocate, label %miss
 allocate:
+  store ptr %ins, ptr @pb_hint
+  store i64 %params, ptr getelementptr (i64, ptr @pb_hint, i64 1)
   %ready = call i1 @pb_prepare(ptr %self, ptr %t, ptr %mem, ptr %ins, ptr %outs, ptr %objs, ptr %boxes)
   br i1 %ready, label %call, label %error
 call:

@@ -24,7 +24,7 @@ import numpy as np
 
 _POINTER = 8
 # NumPy's C API table; positions are part of its binary interface
-_NEW_FROM_DESCR, _ARRAY_TYPE, _EQUIVALENT, _SET_HANDLER = 94, 2, 182, 304
+_NEW_FROM_DESCR, _ARRAY_TYPE, _EQUIVALENT, _SET_HANDLER, _GET_HANDLER = 94, 2, 182, 304, 305
 CONTIGUOUS_ALIGNED = 0x0001 | 0x0100  # NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED
 WRITEABLE = 0x0400  # NPY_ARRAY_WRITEABLE
 OWNED_WRITEABLE = 0x0004 | WRITEABLE  # with NPY_ARRAY_OWNDATA
@@ -62,6 +62,7 @@ class Layout:
     array_strides: int
     array_descr: int
     array_flags: int
+    array_handler: int
     functions: tuple[tuple[str, int], ...]
 
     def symbols(self) -> dict[str, int]:
@@ -138,10 +139,11 @@ def _measure() -> Layout:
     functions.append(("np_NewFromDescr", table[_NEW_FROM_DESCR] or 0))
     functions.append(("np_ArrayType", table[_ARRAY_TYPE] or 0))
     functions.append(("np_EquivTypes", table[_EQUIVALENT] or 0))
-    functions.append(("np_SetHandler", table[_SET_HANDLER] or 0))  # checked by `pool` before it is used
-    words = [header + _POINTER * i for i in range(7)]
+    functions.append(("np_SetHandler", table[_SET_HANDLER] or 0))  # these two `pool` checks before it uses them
+    functions.append(("np_GetHandler", table[_GET_HANDLER] or 0))
+    words = [header + _POINTER * i for i in range(10)]
     return Layout(header, header - _POINTER, 0, tuple.__basicsize__, words[1], words[0], words[1], words[0], words[1],
-                  words[2], words[3], words[5], words[6], tuple(functions))
+                  words[2], words[3], words[5], words[6], words[9], tuple(functions))
 
 
 def _address(name: str) -> int:

@@ -2,7 +2,8 @@
 
 Fresh memory costs a page fault for every 4 kB: more than computing what goes into it. So results of a megabyte and
 more get their memory through a handler of our own, which NumPy asks for it and gives it back to (NEP 49), and which
-keeps the blocks that were given back, up to a limit. The native side is in `pool_native`; this is the Python side:
+keeps the blocks that were given back, up to a limit. Results of a few kB and more begin at chosen places (see
+`pool_native`). The native side is in `pool_native`; this is the Python side:
 the table, the handler's registration, arrays for Python's own use, figures. Where the handler cannot be had, arrays are
 NumPy's own.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,13 @@ def _limit() -> int:
     except (AttributeError, ValueError, OSError):
         return DEFAULT_LIMIT
     return min(DEFAULT_LIMIT, memory // 8)
+
+
+def _handler_lies(handler: object, at: int) -> bool:
+    """Whether arrays keep the handler of their memory there; one that does not own its memory keeps none."""
+    owner = np.zeros(5)
+    found = [ctypes.c_void_p.from_address(id(a) + at).value for a in (owner, owner[1:])]
+    return found == [id(handler), None]
 
 
 class Pool:
@@ -79,14 +87,18 @@ class Pool:
         while self._oldest is not None and self.blocks and self.held > size:
             self._oldest()
 
-    def connect(self, address: Callable[[str], int], set_handler: int) -> None:
-        """Registers the native functions with NumPy; called once.
+    def connect(self, address: Callable[[str], int], numpy: Mapping[str, int], handler_at: int) -> None:
+        """Makes a handler of the native functions; called once.
 
         Args:
-          address: of a native function by name. set_handler: of NumPy's PyDataMem_SetHandler, 0 where it is unknown.
+          address: of a native function by name. numpy: addresses in NumPy's C interface. handler_at: where an array
+            keeps its handler, to be checked.
         """
         self._oldest = ctypes.PYFUNCTYPE(None)(address("pb_pool_oldest"))
-        if not set_handler:
+        set_handler, get_handler = numpy["np_SetHandler"], numpy["np_GetHandler"]
+        if not (set_handler and get_handler):
+            return
+        if not _handler_lies(ctypes.PYFUNCTYPE(ctypes.py_object)(get_handler)(), handler_at):
             return
         functions = [address(f"pb_pool_{f}") for f in ("malloc", "calloc", "realloc", "free")]
         handler = _Handler(_NAME, 1, None, *functions)

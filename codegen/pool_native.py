@@ -8,7 +8,10 @@ from __future__ import annotations
 
 SLOTS = 32
 LEAST = 1 << 20  # bytes from which on a result's memory is kept
+MEDIUM = 2048  # bytes from which on it is chosen where a result begins
+STEP, TRIES = 384, 4  # so many bytes behind an input, modulo 4 kB, are to be avoided; places that are tried
 _HEADER = 128
+_FLAGS, _OWNDATA = 0x501, 0x4  # NPY_ARRAY_CARRAY, NPY_ARRAY_OWNDATA
 
 _TAKE = """
 ; a block of at least %size bytes and at most a quarter more, or null
@@ -187,46 +190,124 @@ free:
 done:
   ret void
 }}
+"""
 
+_ARRAY = f"""
+; memory for a result of medium size, a little longer than needed: it does not begin shortly behind where some input
+; does, modulo 4 kB. A load waits for an earlier store with the same low 12 bits, and loads run ahead of stores.
+define internal ptr @pb_block_apart(i64 %size) {{
+  %room = add i64 %size, {_HEADER + STEP * TRIES}
+  %raw = call ptr @PyMem_RawMalloc(i64 %room)
+  %made = icmp ne ptr %raw, null
+  br i1 %made, label %align, label %none
+align:
+  %ins = load ptr, ptr @pb_hint
+  %n.at = getelementptr i64, ptr @pb_hint, i64 1
+  %n = load i64, ptr %n.at
+  %raw.i = ptrtoint ptr %raw to i64
+  %after = add i64 %raw.i, {_HEADER - 1}
+  %first = and i64 %after, -64
+  br label %try
+try:
+  %k = phi i64 [0, %align], [%k1, %next]
+  %base.i = phi i64 [%first, %align], [%further, %next]
+  br label %input
+input:
+  %i = phi i64 [0, %try], [%i1, %clear]
+  %more = icmp ult i64 %i, %n
+  br i1 %more, label %compare, label %take
+compare:
+  %in.at = getelementptr ptr, ptr %ins, i64 %i
+  %in = load ptr, ptr %in.at
+  %in.i = ptrtoint ptr %in to i64
+  %ahead = sub i64 %base.i, %in.i
+  %less = sub i64 %ahead, 1
+  %low = and i64 %less, 4095
+  %near = icmp ult i64 %low, {STEP - 1}
+  %i1 = add i64 %i, 1
+  br i1 %near, label %next, label %clear
+clear:
+  br label %input
+next:
+  %k1 = add i64 %k, 1
+  %further = add i64 %base.i, {STEP}
+  %left = icmp ult i64 %k1, {TRIES}
+  br i1 %left, label %try, label %give
+give:
+  br label %take
+take:
+  %where = phi i64 [%base.i, %input], [%first, %give]
+  %base = inttoptr i64 %where to ptr
+  %raw.at = getelementptr i8, ptr %base, i64 -8
+  store ptr %raw, ptr %raw.at
+  %size.at = getelementptr i8, ptr %base, i64 -16
+  store i64 %size, ptr %size.at
+  ret ptr %base
+none:
+  ret ptr null
+}}
+
+; takes over the reference to the dtype, as NumPy's constructor does
 define internal ptr @pb_result_array(ptr %dtype, i32 %rank, ptr %shape, i64 %nbytes) {{
-  %large = icmp uge i64 %nbytes, {LEAST}
-  br i1 %large, label %pooled, label %plain
+  %handler = load ptr, ptr @pb_pool_handler
+  %on = icmp ne ptr %handler, null
+  %medium = icmp uge i64 %nbytes, {MEDIUM}
+  %ours = and i1 %on, %medium
+  br i1 %ours, label %choose, label %plain
 plain:
   %one = call ptr @np_NewFromDescr(ptr @np_ArrayType, ptr %dtype, i32 %rank, ptr %shape, ptr null, ptr null, i32 0,
                                    ptr null)
   ret ptr %one
-pooled:
-  %pool = load ptr, ptr @pb_pool_handler
-  %on = icmp ne ptr %pool, null
-  br i1 %on, label %switch, label %plain
-switch:
-  %old = call ptr @np_SetHandler(ptr %pool)
-  %was = icmp ne ptr %old, null
-  br i1 %was, label %make, label %failed
+choose:
+  %large = icmp uge i64 %nbytes, {LEAST}
+  br i1 %large, label %pool, label %apart
+pool:
+  %kept = call ptr @pb_pool_malloc(ptr null, i64 %nbytes)
+  br label %have
+apart:
+  %block = call ptr @pb_block_apart(i64 %nbytes)
+  br label %have
+have:
+  %memory = phi ptr [%kept, %pool], [%block, %apart]
+  %got = icmp ne ptr %memory, null
+  br i1 %got, label %make, label %nothing
 make:
-  %new = call ptr @np_NewFromDescr(ptr @np_ArrayType, ptr %dtype, i32 %rank, ptr %shape, ptr null, ptr null, i32 0,
-                                   ptr null)
-  %ours = call ptr @np_SetHandler(ptr %old)
-  call void @Py_DecRef(ptr %old)
-  %mine = icmp ne ptr %ours, null
-  br i1 %mine, label %release, label %back
-release:
-  call void @Py_DecRef(ptr %ours)
-  br label %back
-back:
+  %new = call ptr @np_NewFromDescr(ptr @np_ArrayType, ptr %dtype, i32 %rank, ptr %shape, ptr null, ptr %memory,
+                                   i32 {_FLAGS}, ptr null)
+  %made = icmp ne ptr %new, null
+  br i1 %made, label %own, label %back
+own:
+  %flags.at = getelementptr i8, ptr %new, i64 FLAGS_AT
+  %flags = load i32, ptr %flags.at
+  %owned = or i32 %flags, {_OWNDATA}
+  store i32 %owned, ptr %flags.at
+  call void @Py_IncRef(ptr %handler)
+  %handler.at = getelementptr i8, ptr %new, i64 HANDLER_AT
+  store ptr %handler, ptr %handler.at
   ret ptr %new
-failed:
+back:
+  call void @pb_pool_free(ptr null, ptr %memory, i64 0)
+  ret ptr null
+nothing:
   call void @Py_DecRef(ptr %dtype)
+  %error = call ptr @PyErr_NoMemory()
   ret ptr null
 }}
 """
 
-POOL_TEXT = f"""
+
+def pool_text(flags_at: int, handler_at: int) -> str:
+    """The text; where an array keeps its flags and its memory handler."""
+    made = _ARRAY.replace("FLAGS_AT", str(flags_at)).replace("HANDLER_AT", str(handler_at))
+    return _DECLARATIONS + _TAKE + _HANDLER + made
+
+
+_DECLARATIONS = f"""
 @pb_pool = external global [{3 + 2 * SLOTS} x i64]
 @pb_pool_handler = external global ptr
-declare ptr @np_SetHandler(ptr)
+@pb_hint = internal global [2 x i64] zeroinitializer
 declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 declare {{i64, i1}} @llvm.umul.with.overflow.i64(i64, i64)
 declare i64 @llvm.umin.i64(i64, i64)
-{_TAKE}{_HANDLER}"""
+"""

@@ -134,7 +134,11 @@ class _Tree:
         """Whether pieces cost less: most of the array is written, several times or from other places of itself."""
         size: int = self.root.result.type.shape[self.axis]  # type: ignore[assignment]
         slots = self.writes()
-        if len(self.borders) > MOST + 1 or 2 * len({k for _, (_, first, end) in slots for k in range(first, end)}) < size:
+        if len(self.borders) > MOST + 1:
+            return False
+        pieces = pairwise(sorted(self.borders))
+        written = sum(high - low for low, high in pieces if any(first <= low < end for _, (_, first, end) in slots))
+        if 2 * written < size:
             return False
         return len(slots) > 1 or any(self._crosses(op, s[1]) for op, s in slots)
 

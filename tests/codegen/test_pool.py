@@ -15,7 +15,7 @@ import pytest
 import pullback as pb
 from pullback.codegen.layout import layout
 from pullback.codegen.pool import pool
-from pullback.codegen.pool_native import LEAST, SLOTS
+from pullback.codegen.pool_native import LEAST, SLOTS, STEP
 
 pytestmark = pytest.mark.skipif(layout() is None, reason="no native entry here")
 N = LEAST // 4
@@ -61,6 +61,35 @@ def test_small_results_are_numpys() -> None:
     for _ in range(3):
         y = FILL(x)
     assert np._core.multiarray.get_handler_name(y._data) == "default_allocator"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("n", [512, 1000, 1024, 2000, 4096, 10_001])
+def test_results_do_not_begin_shortly_behind_an_input(n: int) -> None:
+    """Modulo 4 kB: a load there would wait for the store before it."""
+    add = pb.function(lambda x, y: x + 2.0 * y)
+    room = np.zeros(1 << 18, np.float32)
+    for k in range(0, 2048, 37):
+        x, y = (pb.constant(np.ones(n, np.float32)) for _ in range(2))
+        x._data = room[k : k + n]
+        x._data[:] = k
+        z = add(x, y)
+        if k > 100:  # by then calls are native
+            assert all((address(z) - address(t) - 1) % 4096 >= STEP - 1 for t in (x, y))
+            assert address(z) % 64 == 0
+        np.testing.assert_array_equal(z, np.full(n, k + 2.0))
+
+
+def test_medium_results_own_their_memory() -> None:
+    x = large(3.0, 1000)
+    for _ in range(3):
+        y = FILL(x)
+    a = y._data
+    assert a.flags.owndata
+    assert a.flags.writeable
+    assert np._core.multiarray.get_handler_name(a) == "pullback"  # type: ignore[attr-defined]
+    del y
+    a.resize(3000)
+    np.testing.assert_array_equal(a, np.repeat(np.float32([7, 0]), [1000, 2000]))
 
 
 def test_what_somebody_still_holds_is_not_taken() -> None:

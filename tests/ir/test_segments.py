@@ -83,3 +83,21 @@ def test_a_small_slot_is_written_in_place() -> None:
       return %b
     }""")
     assert not any(op.kind.name == "concat" for op in segments(fn).body.ops)
+
+
+def test_narrow_slots_that_cover_the_array_are_written_together() -> None:
+    """The gradient of `unstack(p, axis=1)`: one sweep, not one per column."""
+    fn, b = new_function("f", [TensorType(float64, (9,))] * 5)
+    out = b.full((9, 5), 0.0, float64)
+    for k, p in enumerate(fn.params):
+        out = b.add_at(out, b.reshape(b.expr(p), shape=(9, 1)), starts=(0, k), strides=(1, 1))
+    b.ret([out])
+    new = dce(segments(fn))
+    verify(new)
+    names = [op.kind.name for op in new.body.ops]
+    assert "add_at" not in names
+    assert names.count("concat") == 1
+    xs = [np.random.default_rng(k).standard_normal(9) for k in range(5)]
+    xs[2][3] = -0.0
+    found, expected = interpret(new, xs)[0], interpret(fn, xs)[0]
+    assert found.tobytes() == expected.tobytes()
