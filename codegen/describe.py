@@ -102,7 +102,7 @@ def _work(plan: Plan, codes: dict[int, KernelCode]) -> float:
     total = 0.0
     for step in plan.steps:
         if isinstance(step, Region):
-            total += _trips(step) * sum(2.0 + _work(inner, codes) for inner in step.plans)
+            total += trips_of(step) * sum(2.0 + _work(inner, codes) for inner in step.plans)
         elif isinstance(step, Call) and step.op is not None and (known := special.work(step.op)) is not None:
             total += known
         else:
@@ -120,7 +120,7 @@ def _cost(code: KernelCode | None) -> float:
     return 5 + estimate(prod(s.extents.values())) * cost / _ADDITIONS_PER_NS
 
 
-def _trips(step: Region) -> float:
+def trips_of(step: Region) -> float:
     """How often the blocks of a region run, as far as the program says."""
     op = step.op
     assert op is not None

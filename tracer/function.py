@@ -324,6 +324,22 @@ class Function(NativeCallable):
 
         return inspect_function(self, args, kwargs, stage, grad, color)
 
+    def cost(self, *args: Any, grad: Any = None, **kwargs: Any) -> Any:
+        """What each step of the machine code costs: operations, bytes, their ratio, the least time on this machine.
+
+        Args:
+          args, kwargs, grad: as for `inspect`.
+
+        Returns:
+          A `Cost`, which prints as a table; `steps`, `flops`, `bytes` and `seconds` are its numbers.
+
+        Raises:
+          ValueError: as `inspect` does.
+        """
+        from .inspect import cost_of_function
+
+        return cost_of_function(self, args, kwargs, grad)
+
     # ------------------------------------------------------------ as a method
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:

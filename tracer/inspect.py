@@ -62,6 +62,21 @@ def inspect_function(
     return inspect_concrete(concrete, stage, grad, color, _sizes(function, concrete, args, kwargs))
 
 
+def cost_of_function(function: CompiledFunction, args: Sequence[Any], kwargs: Mapping[str, Any], grad: Any) -> Any:
+    """See `Function.cost`."""
+    from ..codegen.cost import cost_of
+
+    if len(args) == 1 and isinstance(args[0], str) and not kwargs:
+        args, kwargs = parse_arguments(args[0])
+    concrete = function.get_concrete_function(*args, **kwargs)
+    fn = concrete.plain.op.fn
+    if grad is not None:
+        fn = gradient(fn, wrt_numbers(fn, concrete, grad), concrete.n_outputs)
+    fn = static(fn, tuple(_sizes(function, concrete, args, kwargs).items()))
+    _need_numbers(fn, "cost")
+    return cost_of(optimised(fn))
+
+
 def _sizes(
     function: CompiledFunction, concrete: ConcreteFunction, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> dict[str, int]:
@@ -116,11 +131,7 @@ def _code(
     fn: Function, donate: Mapping[int, int], stage: str, options: CodeOptions
 ) -> tuple[str, re.Pattern[str] | None]:
     """What the code generator makes, and the pattern of its parts when it is not written like the IR."""
-    sizes = sorted({s for t in fn.param_types for d in t.shape if isinstance(d, Dim) for s in d.symbols})
-    if sizes:
-        raise ValueError(
-            f"the stage {stage!r} needs sizes as numbers, found {', '.join(sizes)}: give for example f32[100]"
-        )
+    _need_numbers(fn, f"the stage {stage!r}")
     made: Any = executable(fn, (), donate, options)
     if isinstance(made, Interpreted):
         why = f"# no machine code: {made.why}\n# the interpreter runs this function\n"
@@ -128,6 +139,12 @@ def _code(
     if stage == "kernels":
         return str(made.code.kernels), None
     return (str(made.code.llvm), _LLVM) if stage == "llvm" else (str(made.code.asm()), _ASSEMBLY)
+
+
+def _need_numbers(fn: Function, what: str) -> None:
+    sizes = sorted({s for t in fn.param_types for d in t.shape if isinstance(d, Dim) for s in d.symbols})
+    if sizes:
+        raise ValueError(f"{what} needs sizes as numbers, found {', '.join(sizes)}: give for example f32[100]")
 
 
 def wrt_numbers(fn: Function, concrete: ConcreteFunction, grad: Any) -> list[int]:
