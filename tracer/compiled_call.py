@@ -23,7 +23,7 @@ from ..ir.types import TensorType
 from ..runtime.context import context
 from ..runtime.dispatch import record
 from ..runtime.tensor import Tensor
-from .execute import CodeOptions, Compiled, Executable, Sizes, executable, shared, sizes_of
+from .execute import CodeOptions, Compiled, Executable, Sizes, executable, shared, sizes_of, without_collections
 
 Array = np.ndarray[Any, Any]
 Mask = tuple[bool, ...]
@@ -73,7 +73,8 @@ class CompiledOp(OpDef):
         with self._lock:
             found = self._executables.get(sizes)
             if found is None:
-                found = self._for_many(sizes) or executable(self.fn, sizes, self.donate, self.options)
+                with without_collections():
+                    found = self._for_many(sizes) or executable(self.fn, sizes, self.donate, self.options)
                 while len(self._executables) >= MAX_EXECUTABLES:
                     self._executables.pop(next(iter(self._executables)))
                 self._executables[sizes] = found

@@ -5,7 +5,9 @@ A function whose ops or dtypes have no machine form runs in the IR's interpreter
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -76,6 +78,19 @@ class Compiled:
 def size_tables(code: Any) -> list[Array]:
     """What the code takes behind its parameters: a table of sizes, where it serves several."""
     return [code.table] if isinstance(code, Bound) else []
+
+
+@contextmanager
+def without_collections() -> Iterator[None]:
+    """Inside, Python does not look for cyclic garbage: the compiler makes next to none, but much to look through."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def raiser(code: Any) -> Callable[[int], Any]:
