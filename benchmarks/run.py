@@ -33,6 +33,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="also write all numbers to this file")
     parser.add_argument("--write", action="store_true", help="write RESULTS.md, charts and results.json in this folder")
     options = parser.parse_args()
+    if options.write and (options.tiny or options.only):
+        parser.error("--write takes a full run: RESULTS.md holds one table, not pieces of several")
     if options.tiny:
         options.rounds, options.budget = 1, 0.005
     return options

@@ -9,6 +9,7 @@ import ctypes
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -26,6 +27,7 @@ if shutil.which("gcc") is None:
 
 SOURCES = Path(__file__).with_name("c")
 THREADS = int(os.environ.get("BENCHMARK_THREADS", "1"))
+LIBRARIES = ["-lmvec", "-lm"] if sys.platform == "linux" else ["-lm"]
 # gcc makes one call of sin and cos of the same number, which has no vector version
 FLAGS = [*loops_c.FLAGS, "-fno-builtin-sinf", "-fno-builtin-cosf", *(["-fopenmp"] if THREADS > 1 else [])]
 
@@ -40,7 +42,7 @@ def library(name: str) -> ctypes.CDLL:
     folder = tempfile.mkdtemp(prefix="pullback-c-")
     try:
         out = f"{folder}/{name}.so"
-        subprocess.run(["gcc", *FLAGS, str(SOURCES / f"{name}.c"), "-o", out, "-lmvec", "-lm"], check=True)
+        subprocess.run(["gcc", *FLAGS, str(SOURCES / f"{name}.c"), "-o", out, *LIBRARIES], check=True)
         return ctypes.CDLL(out)
     finally:
         shutil.rmtree(folder)                        # what is loaded stays loaded
@@ -79,9 +81,12 @@ def like(*arrays: Any) -> list[Any]:
 
 
 def scalar(name: str) -> Builder:
-    f = getattr(library("elementwise"), name)
-    f.restype, f.argtypes = ctypes.c_double, [ctypes.c_double]
-    return lambda i: Bench(f, (float(i["x"]),))
+    def build(i: Inputs) -> Bench:
+        f = getattr(library("elementwise"), name)
+        f.restype, f.argtypes = ctypes.c_double, [ctypes.c_double]
+        return Bench(f, (float(i["x"]),))
+
+    return build
 
 
 def with_outputs(source: str, name: str, result: Any, inputs: list[Any], outputs: list[Any], *sizes: int) -> Bench:

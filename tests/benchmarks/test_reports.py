@@ -1,4 +1,4 @@
-"""What the benchmarks make of numbers: errors, targets, tables, charts, and RESULTS.md with the others' sections kept."""
+"""What the benchmarks make of numbers: errors, targets, charts, and RESULTS.md with the others' sections kept."""
 
 from __future__ import annotations
 
