@@ -10,6 +10,7 @@ sys.path.append(BENCHMARKS)
 try:
     import answers
     import charts
+    import conductor
     import peers
     import report
     import targets
@@ -19,4 +20,4 @@ try:
 finally:
     sys.path.remove(BENCHMARKS)
 
-__all__ = ["answers", "charts", "doubles", "peers", "report", "targets", "training", "workloads"]
+__all__ = ["answers", "charts", "conductor", "doubles", "peers", "report", "targets", "training", "workloads"]

@@ -18,7 +18,7 @@ static float bump(const float *restrict x, float *restrict g, long n) {
 
 double elementwise(const float *x, float *g, long n) {
   double sum = 0;
-#pragma omp parallel for schedule(static) reduction(+ : sum)
+#pragma omp parallel for schedule(static) reduction(+ : sum) if (n > 4 * BLOCK)
   for (long k = 0; k < n; k += BLOCK) sum += bump(x + k, g + k, least(BLOCK, n - k));
   return sum;
 }
@@ -48,7 +48,7 @@ static float options(const float *restrict s, const float *restrict k, const flo
 double black_scholes(const float *s, const float *k, const float *t, const float *r, const float *v, float *gs,
                      float *gk, float *gt, float *gr, float *gv, long n) {
   double sum = 0;
-#pragma omp parallel for schedule(static) reduction(+ : sum)
+#pragma omp parallel for schedule(static) reduction(+ : sum) if (n > 4 * BLOCK)
   for (long i = 0; i < n; i += BLOCK)
     sum += options(s + i, k + i, t + i, r + i, v + i, gs + i, gk + i, gt + i, gr + i, gv + i, least(BLOCK, n - i));
   return sum;

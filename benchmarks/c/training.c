@@ -153,14 +153,13 @@ float tiny(float *p, float *g, float *m, float *v, const float *x, const float *
   float *w0 = p, *b0 = w0 + 2 * H, *w1 = b0 + H, *b1 = w1 + H * H, *w2 = b1 + H, *b2 = w2 + H;
   float *gw0 = g, *gb0 = gw0 + 2 * H, *gw1 = gb0 + H, *gb1 = gw1 + H * H, *gw2 = gb1 + H, *gb2 = gw2 + H;
   Hidden h0, h1, d0 = {{0}}, d1;
-  float turned[H * H], loss = 0, off[B];
+  float turned[H * H], loss = 0, off[B], by_w2[H] = {0}, by_b1[H] = {0}, by_b0[H] = {0}, by_w0[2][H] = {{0}}, by_b2 = 0;
   for (long i = 0; i < B; i++)
     for (long j = 0; j < H; j++) h0[i][j] = b0[j] + x[2 * i] * w0[j] + x[2 * i + 1] * w0[H + j];
   tanh_all(h0);
   start_from_biases(h1[0], b1, B, H);
   dense16(h0, w1, h1);
   tanh_all(h1);
-  memset(g, 0, (b2 + 1 - p) * sizeof *g);
   for (long i = 0; i < B; i++) {
     float r = b2[0] - y[i];
 #pragma omp simd reduction(+ : r)
@@ -169,11 +168,11 @@ float tiny(float *p, float *g, float *m, float *v, const float *x, const float *
     off[i] = 2 * r / B;
   }
   for (long i = 0; i < B; i++) {
-    gb2[0] += off[i];
+    by_b2 += off[i];
     for (long j = 0; j < H; j++) {
-      gw2[j] += off[i] * h1[i][j];
+      by_w2[j] += off[i] * h1[i][j];
       d1[i][j] = off[i] * w2[j] * (1 - h1[i][j] * h1[i][j]);
-      gb1[j] += d1[i][j];
+      by_b1[j] += d1[i][j];
     }
   }
   for (long k = 0; k < H; k += 8) {
@@ -189,10 +188,15 @@ float tiny(float *p, float *g, float *m, float *v, const float *x, const float *
   for (long i = 0; i < B; i++)
     for (long j = 0; j < H; j++) {
       float d = d0[i][j] * (1 - h0[i][j] * h0[i][j]);
-      gb0[j] += d;
-      gw0[j] += x[2 * i] * d;
-      gw0[H + j] += x[2 * i + 1] * d;
+      by_b0[j] += d;
+      by_w0[0][j] += x[2 * i] * d;
+      by_w0[1][j] += x[2 * i + 1] * d;
     }
+  memcpy(gw0, by_w0, sizeof by_w0);
+  memcpy(gb0, by_b0, sizeof by_b0);
+  memcpy(gb1, by_b1, sizeof by_b1);
+  memcpy(gw2, by_w2, sizeof by_w2);
+  gb2[0] = by_b2;
   update(p, g, m, v, b2 + 1 - p, rate, step);
   return loss / B;
 }

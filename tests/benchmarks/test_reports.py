@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ..benchmark_parts import answers, charts, peers, report, targets, workloads
+from ..benchmark_parts import answers, charts, conductor, peers, report, targets, workloads
 
 
 def results(threads: int = 1) -> Any:
@@ -91,6 +92,32 @@ def test_results_keep_the_sections_of_other_commands(tmp_path: Path) -> None:
         assert (tmp_path / "charts" / name).is_file()
     assert not (tmp_path / "charts" / "processes.svg").exists()
     assert json.loads((tmp_path / "results.json").read_text())["rows"][0]["name"] == "heat"
+
+
+class Pretender:
+    """A peer whose second variant computes something else."""
+
+    def __init__(self) -> None:
+        ways = {"right": (None, False), "wrong": (None, False), "small": ([7], False), "patient": (None, True)}
+        self.variants = {name: {"call_tensor": way} for name, way in ways.items()}
+
+    def ask(self, do: str, variant: str, **request: Any) -> dict[str, Any]:
+        if do == "build":
+            assert Path(request["inputs"]).is_file()
+            return {"errors": [0.0 if variant == "right" else float("nan")]}
+        assert variant == "right"
+        return {"seconds": [1e-6, 1e-6, 1e-6], "clean": [True] * 3}
+
+
+def test_a_wrong_answer_fails_the_run_and_is_not_timed(tmp_path: Path) -> None:
+    options = argparse.Namespace(only="call_tensor", tiny=False, slow=False, rounds=1, budget=0.0)
+    found = report.Results({}, "")
+    run = conductor.Conductor([Pretender()], tmp_path, options, found)
+    run.measure(next(w for w in workloads.WORKLOADS if w.name == "call_tensor"), 1)
+    (failure,) = run.failures
+    assert failure.startswith("wrong: call_tensor [1]: wrong answer")
+    assert found.values("call_tensor") == {"right": 1e-6}
+    assert not list(tmp_path.iterdir())
 
 
 def test_names_of_peers() -> None:
