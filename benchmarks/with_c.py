@@ -68,11 +68,11 @@ class Bound:
         return self._f(*self._args)
 
 
-def gemm() -> ctypes.c_void_p:
-    """cblas_sgemm of the OpenBLAS in numpy's wheel."""
+def blas(name: str) -> ctypes.c_void_p:
+    """A function of the OpenBLAS in numpy's wheel."""
     folders = [Path(np.__file__).parents[1] / "numpy.libs", Path(np.__file__).parent / ".dylibs"]
     for path in (p for folder in folders for p in folder.glob("libscipy_openblas64*")):
-        return ctypes.cast(ctypes.CDLL(str(path)).scipy_cblas_sgemm64_, ctypes.c_void_p)
+        return ctypes.cast(getattr(ctypes.CDLL(str(path)), f"scipy_cblas_{name}64_"), ctypes.c_void_p)
     raise RuntimeError("this numpy brings no OpenBLAS")
 
 
@@ -150,7 +150,7 @@ def bundle(i: Inputs) -> Bench:
 def logistic(i: Inputs) -> Bench:
     n, d = i["x"].shape
     g = np.zeros(d + 1, np.float32)
-    inputs = [i["x"], i["y"], i["w"], ctypes.c_float(float(i["b"]))]
+    inputs = [blas("sgemv"), i["x"], i["y"], i["w"], ctypes.c_float(float(i["b"]))]
     bench = with_outputs("training", "logistic", ctypes.c_double, inputs, [g], n, d)
     return Bench(bench.call, result=lambda: [bench.call(), g[:d], g[d]])
 
@@ -171,7 +171,7 @@ class Trainer:
             widths = [i["x"].shape[-1], *(i[name].size for name in i if name[0] == "b")]
             batch = i["y"].shape[-1]
             self.widths, self.work = np.array(widths), np.zeros(2 * batch * sum(widths), np.float32)
-            self.front = [gemm(), argument(self.widths), ctypes.c_long(len(widths) - 1)]
+            self.front = [blas("sgemm"), argument(self.widths), ctypes.c_long(len(widths) - 1)]
             self.back = [argument(self.work), ctypes.c_long(batch)]
         self.reset()
 
@@ -223,7 +223,7 @@ def recurrent(name: str) -> Builder:
         steps, batch, _ = i["x"].shape
         work = np.zeros((steps + 1) * batch * len(i["u"]) * 8, np.float32)
         outputs = like(i["w"], i["u"], i["b"])
-        f = Bound("recurrent", name, ctypes.c_float, gemm(), *i.values(), *outputs, work, steps)
+        f = Bound("recurrent", name, ctypes.c_float, blas("sgemm"), *i.values(), *outputs, work, steps)
         return Bench(f, result=lambda: [f(), *outputs])
 
     return build

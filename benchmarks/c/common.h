@@ -19,13 +19,17 @@ VECTOR double sin(double);
 VECTOR double cos(double);
 #endif
 
-typedef float real;
+/* Sixteen floats, so that sums of rows stay in registers; may lie anywhere. */
+typedef float Sixteen __attribute__((vector_size(64), aligned(4), may_alias));
+
 enum { BLOCK = 4096 };
 static inline long least(long a, long b) { return a < b ? a : b; }
 
-/* cblas_sgemm of the OpenBLAS that numpy brings: row-major, 64-bit sizes. */
+/* cblas_sgemm and cblas_sgemv of the OpenBLAS that numpy brings: row-major, 64-bit sizes. */
 typedef void (*Gemm)(int order, int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
                      int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+typedef void (*Gemv)(int order, int ta, int64_t m, int64_t n, float alpha, const float *a, int64_t lda, const float *x,
+                     int64_t step_x, float beta, float *y, int64_t step_y);
 enum { ROWS = 101, PLAIN = 111, TURNED = 112 };
 /* c[m,n] = beta c + a[m,k] b[k,n]; the turned ones take a[k,m] or b[n,k]. */
 static inline void multiply(Gemm f, long m, long n, long k, const float *a, const float *b, float beta, float *c) {

@@ -9,14 +9,20 @@ enum { BATCH = 16, IN = 32, H = 64, STATE = BATCH * H };
 static inline void multiply16(const float *a, const float *b, float *c, long n, long k) {
   for (long i = 0; i < BATCH; i += 4)
     for (long j = 0; j < n; j += 64) {
-      float sum[4][64];
-      for (long r = 0; r < 4; r++) memcpy(sum[r], c + (i + r) * n + j, sizeof sum[r]);
+      Sixteen sum[4][4];
+#pragma GCC unroll 4
+      for (long r = 0; r < 4; r++)
+#pragma GCC unroll 4
+        for (long q = 0; q < 4; q++) sum[r][q] = *(const Sixteen *)(c + (i + r) * n + j + 16 * q);
       for (long p = 0; p < k; p++)
-        for (long r = 0; r < 4; r++) {
-          float f = a[(i + r) * k + p];
-          for (long q = 0; q < 64; q++) sum[r][q] += f * b[p * n + j + q];
-        }
-      for (long r = 0; r < 4; r++) memcpy(c + (i + r) * n + j, sum[r], sizeof sum[r]);
+#pragma GCC unroll 4
+        for (long r = 0; r < 4; r++)
+#pragma GCC unroll 4
+          for (long q = 0; q < 4; q++) sum[r][q] += a[(i + r) * k + p] * *(const Sixteen *)(b + p * n + j + 16 * q);
+#pragma GCC unroll 4
+      for (long r = 0; r < 4; r++)
+#pragma GCC unroll 4
+        for (long q = 0; q < 4; q++) *(Sixteen *)(c + (i + r) * n + j + 16 * q) = sum[r][q];
     }
 }
 

@@ -1,53 +1,35 @@
 /* Logistic regression in one pass over the data, and train steps with parameters updated in place. */
 #include "common.h"
 
-enum { TILE = 256 };                    /* rows whose data stay in the cache between the two products */
+/* Rows of a tile stay in the cache between the two products, and are too few for OpenBLAS to start threads. */
+enum { TILE = 512, ENTRIES = 8192 };
 
-typedef struct { float loss, off; } Sums;
-
-static inline Sums logistic_tile(const float *restrict x, const float *restrict y, const float *restrict w, float b,
-                                 float *restrict g, long n, long d) {
-  float z[TILE];
-  Sums sums = {0, 0};
-  for (long i = 0; i < n; i++) {
-    float s = b;
-#pragma omp simd reduction(+ : s)
-    for (long j = 0; j < d; j++) s += x[i * d + j] * w[j];
-    z[i] = s;
-  }
+/* z becomes what the probabilities are off by; gives the sum of losses, adds up what they are off by. */
+static float logistic_losses(float *restrict z, const float *restrict y, float b, long n, double *off) {
   float loss = 0, total = 0;
 #pragma omp simd reduction(+ : loss, total)
   for (long i = 0; i < n; i++) {
-    float e = expf(-fabsf(z[i])), off = (z[i] > 0 ? 1 : e) / (1 + e) - y[i];
-    loss += fmaxf(z[i], 0) + logf(1 + e) - y[i] * z[i];
-    total += off;
-    z[i] = off;
+    float v = z[i] + b, e = expf(-fabsf(v)), wrong = (v > 0 ? 1 : e) / (1 + e) - y[i];
+    loss += (v > 0 ? v : 0) + logf(1 + e) - y[i] * v;
+    total += wrong;
+    z[i] = wrong;
   }
-  for (long i = 0; i < n; i++) {
-#pragma omp simd
-    for (long j = 0; j < d; j++) g[j] += z[i] * x[i * d + j];
-  }
-  sums.loss = loss;
-  sums.off = total;
-  return sums;
-}
-
-/* Loops of known length for the widths that are measured. */
-static Sums logistic_rows(const float *x, const float *y, const float *w, float b, float *g, long n, long d) {
-  if (d == 100) return logistic_tile(x, y, w, b, g, n, 100);
-  if (d == 20) return logistic_tile(x, y, w, b, g, n, 20);
-  return logistic_tile(x, y, w, b, g, n, d);
+  *off += total;
+  return loss;
 }
 
 /* g: the gradient by w, then by b. */
-double logistic(const float *x, const float *y, const float *w, float b, float *g, long n, long d) {
+double logistic(Gemv gemv, const float *x, const float *y, const float *w, float b, float *g, long n, long d) {
   double loss = 0, off = 0;
+  long tile = least(TILE, ENTRIES / d);
   memset(g, 0, (d + 1) * sizeof *g);
 #pragma omp parallel for schedule(static) reduction(+ : loss, off) reduction(+ : g[ : d])
-  for (long i = 0; i < n; i += TILE) {
-    Sums sums = logistic_rows(x + i * d, y + i, w, b, g, least(TILE, n - i), d);
-    loss += sums.loss;
-    off += sums.off;
+  for (long i = 0; i < n; i += tile) {
+    float z[TILE];
+    long rows = least(tile, n - i);
+    gemv(ROWS, PLAIN, rows, d, 1, x + i * d, d, w, 1, 0, z, 1);
+    loss += logistic_losses(z, y + i, b, rows, &off);
+    gemv(ROWS, TURNED, rows, d, 1, x + i * d, d, z, 1, 1, g, 1);
   }
   for (long j = 0; j < d; j++) g[j] /= n;
   g[d] = off / n;
@@ -89,7 +71,7 @@ static float cross_entropy(float *z, const int *y, long batch, long n) {
   float loss = 0;
   for (long i = 0; i < batch; i++) {
     float *row = z + i * n, top = row[0], sum = 0, right = row[y[i]];
-    for (long j = 1; j < n; j++) top = fmaxf(top, row[j]);
+    for (long j = 1; j < n; j++) top = row[j] > top ? row[j] : top;
     for (long j = 0; j < n; j++) sum += row[j] = expf(row[j] - top);
     loss += logf(sum) + top - right;
     for (long j = 0; j < n; j++) row[j] *= 1 / (sum * batch);
@@ -137,15 +119,29 @@ static void tanh_all(Hidden h) {
   for (long k = 0; k < B * H; k++) h[0][k] = tanhf(h[0][k]);
 }
 
-/* c[32,16] += a[32,16] w[16,16], four rows at a time in registers */
+/* c[32,16] += a[32,16] w[16,16], eight rows at a time in registers */
 static inline void dense16(const Hidden a, const float *w, Hidden c) {
-  for (long i = 0; i < B; i += 4) {
-    float sum[4][H];
-    memcpy(sum, c[i], sizeof sum);
+  for (long i = 0; i < B; i += 8) {
+    Sixteen sum[8];
+#pragma GCC unroll 8
+    for (long r = 0; r < 8; r++) sum[r] = *(const Sixteen *)c[i + r];
     for (long k = 0; k < H; k++)
-      for (long r = 0; r < 4; r++)
-        for (long j = 0; j < H; j++) sum[r][j] += a[i + r][k] * w[k * H + j];
-    memcpy(c[i], sum, sizeof sum);
+#pragma GCC unroll 8
+      for (long r = 0; r < 8; r++) sum[r] += a[i + r][k] * *(const Sixteen *)(w + k * H);
+#pragma GCC unroll 8
+    for (long r = 0; r < 8; r++) *(Sixteen *)c[i + r] = sum[r];
+  }
+}
+
+/* g[16,16] = a[32,16]' d[32,16], the same way */
+static inline void outer16(const Hidden a, const Hidden d, float *g) {
+  for (long k = 0; k < H; k += 8) {
+    Sixteen sum[8] = {{0}};
+    for (long i = 0; i < B; i++)
+#pragma GCC unroll 8
+      for (long r = 0; r < 8; r++) sum[r] += a[i][k + r] * *(const Sixteen *)d[i];
+#pragma GCC unroll 8
+    for (long r = 0; r < 8; r++) *(Sixteen *)(g + (k + r) * H) = sum[r];
   }
 }
 
@@ -175,13 +171,7 @@ float tiny(float *p, float *g, float *m, float *v, const float *x, const float *
       by_b1[j] += d1[i][j];
     }
   }
-  for (long k = 0; k < H; k += 8) {
-    float sum[8][H] = {{0}};
-    for (long i = 0; i < B; i++)
-      for (long r = 0; r < 8; r++)
-        for (long j = 0; j < H; j++) sum[r][j] += h0[i][k + r] * d1[i][j];
-    memcpy(gw1 + k * H, sum, sizeof sum);
-  }
+  outer16(h0, d1, gw1);
   for (long k = 0; k < H; k++)
     for (long j = 0; j < H; j++) turned[j * H + k] = w1[k * H + j];
   dense16(d1, turned, d0);
