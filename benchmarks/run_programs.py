@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peers import Peer, environment, find_peers
+from peers import Peer, environment, find_peers, names_of
 from programs import PROGRAMS, Program
 from programs_report import render, write
 from timing import Samples, summary
@@ -132,7 +132,7 @@ def main() -> int:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="pullback-bench-") as name:
         folder = Path(name)
-        peers = find_peers(folder, [p for p in options.peers.split(",") if p], PEERS, "programs_worker.py")
+        peers = find_peers(folder, names_of(options.peers, PEERS), "programs_worker.py")
         about = environment(peers)
         try:
             for program in (p for p in PROGRAMS.values() if options.only in p.name):

@@ -28,15 +28,38 @@ Loop = Callable[[Callable[..., Any], tuple[Any, ...], "Iterable[None]"], None]
 class Bench:
     """One measurable thing: `call(*args)` does `work` operations and returns only when their results exist.
 
-    `result()` gives the arrays to compare across frameworks, from a fresh state; `reset()` restores that state before
-    a sample.
+    `result()` gives the arrays to compare with the reference, from a fresh state, where `call` does not give them
+    itself; `reset()` restores that state before a sample.
     """
 
     call: Callable[..., Any]
     args: tuple[Any, ...] = ()
     work: float = 1.0
-    result: Callable[[], list[Any]] | None = None
+    result: Callable[[], Any] | None = None
     reset: Callable[[], None] | None = None
+
+
+Builder = Callable[[Any], Bench]         # from the inputs of a workload
+
+
+def only(builder: Builder, *sizes: int | str) -> Builder:
+    """For these sizes of the workload; the others would take minutes."""
+
+    def build(inputs: Any) -> Bench:
+        return builder(inputs)
+
+    build.sizes = sizes  # type: ignore[attr-defined]
+    return build
+
+
+def slow(builder: Builder) -> Builder:
+    """Takes so long, mostly to compile, that it is run only when asked for (`--slow`)."""
+
+    def build(inputs: Any) -> Bench:
+        return builder(inputs)
+
+    build.slow = True  # type: ignore[attr-defined]
+    return build
 
 
 @dataclass
