@@ -216,7 +216,7 @@ def _slots(bound: Sequence[Any], given: Sequence[Any]) -> Iterator[tuple[_Given 
             yield from zip(slot, value, strict=True)
         elif isinstance(slot, dict) and any(isinstance(s, _Given) for s in slot.values()):
             yield from ((slot[k], value[k]) for k in sorted_keys(slot))
-        elif not (slot == () or slot == {}):
+        elif not isinstance(slot, (tuple, dict)) or slot:  # else no further arguments
             yield None, value
 
 

@@ -330,6 +330,39 @@ def test_variables_as_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     assert dead() is None
 
 
+# -- ndarrays that are written to, defaults
+
+def test_writes_to_arrays_in_containers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(d: Any, k: Any) -> Any:
+        d["a"][0] = d["a"][0] + k
+        return d["b"][0] * 2.0
+
+    f = pb.function(step)
+    a, b = np.array([1.0, 2.0], f32), np.array([3.0, 4.0], f32)
+    f({"a": a, "b": [b]}, t(1))
+    f({"a": a, "b": [b]}, t(1))
+    seen = slow_calls(f, monkeypatch)
+    np.testing.assert_array_equal(f({"a": a, "b": [b]}, t(1)), [6, 8])
+    assert seen == []
+    assert a.tolist() == [4.0, 2.0]
+    with pytest.raises(ValueError, match="shares its memory"):
+        f({"a": a, "b": [a]}, t(1))
+    frozen = np.array([1.0, 2.0], f32)
+    frozen.setflags(write=False)
+    with pytest.raises(ValueError, match="read-only"):
+        f({"a": frozen, "b": [b]}, t(1))
+    assert frozen.tolist() == [1.0, 2.0]
+
+
+def test_defaults_of_any_kind() -> None:
+    for default in (np.ones(3, f32), pb.constant([1.0, 1.0, 1.0]), np.ones(0, f32), (), {}, (1.0,), None, 2.0):
+        f = pb.function(lambda x, y=default: x if y is None or isinstance(y, (tuple, dict)) else pb.reduce_sum(x * y))
+        for _ in range(3):
+            want = pb.function(lambda x, y: x if isinstance(y, (tuple, dict)) or y is None else pb.reduce_sum(x * y))
+            same(f(t(2)), want(t(2), default))
+            same(f(x=t(2)), want(t(2), default))
+
+
 # -- references
 
 def test_results_are_apart_from_each_other() -> None:
@@ -400,6 +433,27 @@ def test_calls_leave_no_references() -> None:
     after = [sys.getrefcount(v) for v in things]
     assert max(abs(a - b) for a, b in zip(after, before, strict=True)) < 100
     assert abs(sys.getallocatedblocks() - blocks) < 500
+
+
+def test_memory_that_runs_out_in_the_middle() -> None:
+    api = pytest.importorskip("_testcapi")
+    f = pb.function(lambda d, k: {"a": [x * k for x in d["xs"]], "b": (k, {"z": k * 2.0})})
+    d, k = {"xs": [t(i) for i in range(4)]}, t(2)
+    f(d, k)
+    before, failed = sys.getrefcount(k._data), 0
+    for n in range(1, 60):
+        result = None
+        api.set_nomemory(n, n + 1)
+        try:
+            result = f(d, k)
+        except MemoryError:
+            failed += 1
+        finally:
+            api.remove_mem_hooks()
+        if result is not None:
+            assert [float(x) for x in (*result["a"], result["b"][1]["z"])] == [0.0, 2.0, 4.0, 6.0, 4.0]
+    assert failed
+    assert sys.getrefcount(k._data) == before
 
 
 def test_calls_that_are_never_native_stop_trying(monkeypatch: pytest.MonkeyPatch) -> None:
