@@ -270,6 +270,36 @@ def test_declared_numbers_are_native(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(seen) == 2
 
 
+def test_declared_arrays_are_converted(monkeypatch: pytest.MonkeyPatch) -> None:
+    @pb.function(input_signature=[pb.TensorSpec([None, 3], pb.float32), [pb.TensorSpec([2], pb.float32)]])
+    def f(x: Any, ys: Any) -> Any:
+        return x * 2.0, ys[0] + 1.0
+
+    rng = np.random.default_rng(0)
+    special = np.array([[1e300, -1e300, 1e-320], [np.nan, np.inf, -0.0]])
+    wide = [rng.standard_normal((n, 3)) for n in (1, 5, 0, 200)] + [special]
+    y = np.array([0.1, 1e39])
+    for x in wide:
+        f(x, [y])
+    seen = slow_calls(f, monkeypatch)
+    with np.errstate(over="ignore"):
+        for x in wide * 2:
+            out, other = f(x, [y])
+            np.testing.assert_array_equal(out, x.astype(f32) * f32(2))
+            np.testing.assert_array_equal(other, y.astype(f32) + f32(1))
+        assert seen == []
+        misses = [wide[1][:, ::-1], np.asfortranarray(wide[1]), wide[1].astype(">f8"), wide[1].tolist(), special[::2],
+                  np.ones((2, 3), np.float16), np.ones((2, 3), np.int64), np.ma.masked_array(wide[1]),
+                  rng.standard_normal((2000, 3))]  # fmt: skip
+        for x in misses * 2:
+            out, _ = f(x, [y])
+            np.testing.assert_array_equal(out, np.asarray(x).astype(f32) * f32(2))
+    for bad in (np.ones((2, 4)), np.ones(3), np.ones((2, 3), complex), np.ones((2, 3), bool)):
+        with pytest.raises(TypeError):
+            f(bad, [y])
+    assert f.trace_count == 1
+
+
 def test_undeclared_numbers_are_still_constants() -> None:
     f = pb.function(lambda x, k: x * k)
     assert [float(f(t(2), k)) for k in (1.5, 3, True, 1.5, 3)] == [3.0, 6.0, 2.0, 3.0, 6.0]
