@@ -100,7 +100,7 @@ def make_callable(library: Library, spec: EntrySpec, *, fallback: Callable[..., 
     if (spec.structure == "packed") != (pack is not None):
         raise ValueError("structure 'packed' and a packer go together")
     used = [p.dtype for p in spec.params] + [r.dtype for r in spec.results]
-    numbers = [WIDE] if any(p.kind == "number" for p in spec.params) else []
+    numbers = [WIDE] if any(p.kind in ("number", "cast") for p in spec.params) else []
     dtypes = list({native_dtype(dtype): None for dtype in used + numbers})
     scalars = list({native_dtype(d): None for d in [p.dtype for p in spec.params if p.kind == "scalar"] + numbers})
     kept = [r.kind == "out" and r.nbytes <= KEPT_BYTES for r in spec.results]

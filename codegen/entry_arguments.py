@@ -31,7 +31,8 @@ param:
   %i = phi i64 [0, %top], [%i1, %next]
 {record("params", PARAM_WORDS, ("kind", "index", "", "descr"))}
 {element("array.to", "arrays")}{element("data.to", "ins")}{element("cell", "cells")}
-  switch i64 %kind, label %tensor [ i64 3, label %float  i64 6, label %scalar  i64 7, label %numeric ]
+  switch i64 %kind, label %tensor [ i64 3, label %float  i64 6, label %scalar  i64 7, label %numeric
+                                    i64 8, label %cast ]
 tensor:
   %array = call ptr @pb_array(ptr %self, ptr %args, ptr %t, ptr %rec)
   %found = icmp ne ptr %array, null
@@ -60,6 +61,13 @@ numeric:
   store ptr %cell.at, ptr %data.to.at
   %is.number = call i1 @pb_number(ptr %self, ptr %args, ptr %rec, ptr %cell.at)
   br i1 %is.number, label %next, label %miss
+cast:
+{load("wide", "args", "%index")}{load("offset", "rec", 16, "i64")}
+  %copy = getelementptr i8, ptr %arrays, i64 %offset
+  store ptr null, ptr %array.to.at
+  store ptr %copy, ptr %data.to.at
+  %is.wide = call i1 @pb_cast(ptr %self, ptr %t, ptr %wide, ptr %rec, ptr %copy)
+  br i1 %is.wide, label %next, label %miss
 next:
   %i1 = add i64 %i, 1
   %end = icmp eq i64 %i1, %params

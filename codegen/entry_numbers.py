@@ -1,14 +1,14 @@
-"""Python numbers on the native entry's way in, as LLVM text."""
+"""Python numbers and arrays that are converted, on the native entry's way in, as LLVM text."""
 
 from __future__ import annotations
 
-from .entry_text import load
+from .entry_text import element, load
 from .layout import CONTIGUOUS_ALIGNED, Layout
 
 
 def numbers_text(at: Layout) -> str:
-    """`@pb_float` and `@pb_number`."""
-    return _float(at) + _number(at)
+    """`@pb_float`, `@pb_number` and `@pb_cast`."""
+    return _float(at) + _number(at) + _cast(at)
 
 
 def _float(at: Layout) -> str:
@@ -105,6 +105,36 @@ f64:
 f32:
   %narrow = fptrunc double %value to float
   store float %narrow, ptr %cell
+  ret i1 true
+miss:
+  ret i1 false
+}}
+"""
+
+
+def _cast(at: Layout) -> str:
+    """Convert the doubles of an ndarray that is as the record %rec says to the floats %to; false for anything else."""
+    return f"""
+define internal i1 @pb_cast(ptr %self, ptr %t, ptr %array, ptr %rec, ptr %to) {{
+  %fits = call i1 @pb_fits(ptr %self, ptr %t, ptr %array, ptr %rec)
+  br i1 %fits, label %start, label %miss
+start:
+{load("data", "array", at.array_data)}{load("nbytes", "rec", 56, "i64")}
+  %n = lshr i64 %nbytes, 2
+  br label %test
+test:
+  %i = phi i64 [0, %start], [%i1, %each]
+  %end = icmp eq i64 %i, %n
+  br i1 %end, label %done, label %each
+each:
+{element("wide", "data")}
+  %wide = load double, ptr %wide.at
+  %narrow = fptrunc double %wide to float
+  %narrow.at = getelementptr float, ptr %to, i64 %i
+  store float %narrow, ptr %narrow.at
+  %i1 = add i64 %i, 1
+  br label %test
+done:
   ret i1 true
 miss:
   ret i1 false

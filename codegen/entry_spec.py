@@ -34,10 +34,10 @@ from .layout import CONTIGUOUS_ALIGNED, OWNED_WRITEABLE, SCALARS, WRITEABLE
 
 STRUCTURES = ("single", "tuple", "list", "none", "packed")
 STRUCTURE_WORDS = ("single", "nest", "packed")
-PARAM_KINDS = ("arg", "const", "var", "float", "array", "ndarray", "scalar", "number")
+PARAM_KINDS = ("arg", "const", "var", "float", "array", "ndarray", "scalar", "number", "cast")
 RESULT_KINDS = ("out", "var", "ndarray")
 RETURN_KINDS = ("out", "arg", "object", "array")
-POSITIONAL = ("arg", "float", "array", "ndarray", "scalar", "number")  # params that are values of the call
+POSITIONAL = ("arg", "float", "array", "ndarray", "scalar", "number", "cast")  # params that are values of the call
 NUMBERS = "fdil"  # dtypes that Python numbers are converted to; entry_arguments reads them by position
 WIDE = np.dtype(np.float64)
 KEPT_BYTES = 256  # results up to this size are made in the array of an earlier call that nobody has any more
@@ -58,8 +58,8 @@ class ParamSpec:
     writes, where a result of kind "ndarray" says so); "scalar": exactly a NumPy scalar of `dtype`; "float": exactly a
     Python float, passed as a scalar of `dtype` float32 or float64; "number": a Python float or int, a numpy.float64 or
     a float64 ndarray of no dimensions, converted to a scalar of `dtype` float32 or float64, or a Python int that fits
-    into int32 or int64. Others - "const": ndarray `index` of the entry's constants; "var": the present value of
-    Variable `index`.
+    into int32 or int64; "cast": a float64 ndarray, converted to float32. Others - "const": ndarray `index` of the
+    entry's constants; "var": the present value of Variable `index`.
     """
 
     kind: str
@@ -149,9 +149,14 @@ class EntrySpec:
     @property
     def frame(self) -> int:
         """Bytes that a call needs for its pointers: arrays, data and a scalar cell of each param; data, object and
-        Tensor of each result; where containers are opened, each value."""
+        Tensor of each result; where containers are opened, each value; the elements of arrays that are converted."""
+        return _aligned(self.pointers + sum(_aligned(p.nbytes) for p in self.params if p.kind == "cast"))
+
+    @property
+    def pointers(self) -> int:
+        """Bytes of the frame without converted arrays."""
         values = self.values if self.opened else 0
-        return -(-8 * (3 * (len(self.params) + len(self.results)) + values) // 64) * 64
+        return _aligned(8 * (3 * (len(self.params) + len(self.results)) + values))
 
     @property
     def nest(self) -> Nest | None:
@@ -167,6 +172,10 @@ def native_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     if dtype != plain or dtype.hasobject or dtype.names is not None:
         raise TypeError(f"compiled code has no dtype {dtype}")
     return plain
+
+
+def _aligned(nbytes: int) -> int:
+    return -(-nbytes // 64) * 64
 
 
 def _check(condition: bool, message: str) -> None:
@@ -189,6 +198,7 @@ def _validate(spec: EntrySpec) -> None:
             _check(param.shape == () and param.dtype.char in "fd", f"a float passed as {param.dtype} {param.shape}")
         if param.kind == "number":
             _check(param.shape == () and param.dtype.char in NUMBERS, f"a number as {param.dtype} {param.shape}")
+        _check(param.kind != "cast" or param.dtype == np.float32, f"an array converted to {param.dtype}")
         if param.kind == "scalar":
             _check(param.shape == () and param.dtype.char in SCALARS, f"a scalar of {param.dtype} {param.shape}")
     for result in spec.results:
@@ -260,8 +270,10 @@ def encode(spec: EntrySpec, main: int, at: Places, asks_python: bool = False) ->
     more = Words(starts[-1])
     body: list[int] = []
     written = {r.index for r in spec.results if r.kind == "ndarray"}
+    copies = spec.pointers
     for i, param in enumerate(spec.params):
-        body += _param_words(param, at, more, i in written)
+        body += _param_words(param, at, more, i in written, copies)
+        copies += _aligned(param.nbytes) if param.kind == "cast" else 0
     for i, result in enumerate(spec.results):
         body += _result_words(result, at, more, asks_python, at.kept[i] if at.kept else 0)
     body += _return_words(spec, at) + list(at.none_slots)
@@ -291,13 +303,16 @@ def _return_words(spec: EntrySpec, at: Places) -> list[int]:
     return words
 
 
-def _param_words(param: ParamSpec, at: Places, more: Words, written: bool) -> list[int]:
+def _param_words(param: ParamSpec, at: Places, more: Words, written: bool, copy: int) -> list[int]:
     index, slot, dims = 8 * param.index, at.slot, 0
     if param.kind == "const":
         index = at.consts[param.index]
     elif param.kind == "var":
         index, slot = at.variables[param.index], at.variable_slots[param.index]
-    dtype = param.dtype.itemsize if param.kind == "float" else at.dtypes[native_dtype(param.dtype)]
+    found = WIDE if param.kind == "cast" else param.dtype
+    dtype = param.dtype.itemsize if param.kind == "float" else at.dtypes[native_dtype(found)]
+    if param.kind == "cast":
+        slot = copy
     if param.kind == "scalar":
         slot = at.scalars[native_dtype(param.dtype)]
     if param.kind == "number":  # the types and dtype of what else is a number; which one it becomes

@@ -24,6 +24,7 @@ from .structure import Structure, sorted_keys
 _CONSTANTS = (bool, int, float, str, bytes, type(None))
 _KINDS: dict[type, str] = {Tensor: "arg", OurArray: "array", np.ndarray: "ndarray"}
 _BY_VALUE = (int, float, str, bytes)
+CAST_SIZE = 4096  # elements; NumPy converts longer arrays faster than the entry's plain loop
 _NOT_OPENED = ("__iter__", "__len__", "__getitem__")
 
 
@@ -85,7 +86,7 @@ class CallForm:
         Raises:
           Unfit: where the compiled code would not see the very elements of `x`.
         """
-        kind = "number" if given is not x and _is_number(x, given) else kind_of(x)
+        kind = (converted(x, given) if given is not x else None) or kind_of(x)
         if kind is not None:
             self._leaf(index, kind, x, given, next(leaves, (None, None)))
         elif given is x and (type(x) in _CONSTANTS or any(x is v for v in self.variables)):
@@ -96,7 +97,7 @@ class CallForm:
 
     def _leaf(self, index: int, kind: str, x: Any, given: Any, expected: tuple[Any, Any]) -> None:
         leaf, source = expected
-        if kind == "number":
+        if kind in ("number", "cast"):
             fits = leaf is given
         elif isinstance(x, (np.ndarray, np.generic)):
             fits = leaf is not None and (source is x or source is None)
@@ -137,17 +138,18 @@ def _container(x: Any) -> str | None:
     return "tuple" if plain and len(x) else None
 
 
-def _is_number(x: Any, given: Any) -> bool:
-    """Whether native calls convert `x` to a declared tensor as the input signature did."""
-    if type(given) is not Tensor or given._data.shape != () or conversions_registered():
-        return False
-    char = given._data.dtype.char
-    if char not in NUMBERS or np.dtype(char) != given._data.dtype:
-        return False
-    if type(x) is int:
-        return True
-    wide = type(x) in (float, np.float64) or (type(x) is np.ndarray and x.shape == () and x.dtype == np.float64)
-    return wide and char in "fd"
+def converted(x: Any, given: Any) -> str | None:
+    """How native calls convert `x` to a declared tensor, as the input signature did; None where they do not."""
+    if type(given) is not Tensor or conversions_registered():
+        return None
+    data, kind = given._data, type(x)
+    wide = kind is np.ndarray and x.dtype == np.float64 and x.shape == data.shape
+    if wide and x.ndim and data.dtype == np.float32 and data.size <= CAST_SIZE:
+        return "cast"
+    char = data.dtype.char
+    if data.shape != () or char not in NUMBERS or np.dtype(char) != data.dtype:
+        return None
+    return "number" if kind is int or (char in "fd" and (wide or kind in (float, np.float64))) else None
 
 
 def form_of(
@@ -216,7 +218,7 @@ def _slots(bound: Sequence[Any], given: Sequence[Any]) -> Iterator[tuple[_Given 
             yield from zip(slot, value, strict=True)
         elif isinstance(slot, dict) and any(isinstance(s, _Given) for s in slot.values()):
             yield from ((slot[k], value[k]) for k in sorted_keys(slot))
-        elif not (slot == () or slot == {}):
+        elif not isinstance(slot, (tuple, dict)) or slot:  # else no further arguments
             yield None, value
 
 

@@ -346,6 +346,9 @@ class Function(NativeCallable):
             return self
         if self._methods is None:
             self._methods = MethodTable()
+        found = self._methods.entries.get(id(instance))  # what the table's `get` does first, without a call
+        if found is not None and found[0]() is instance:
+            return MethodType(found[1], instance)
         return MethodType(self._methods.get(self, instance, InstanceFunction), instance)
 
     def _clear(self) -> None:

@@ -40,15 +40,19 @@ class WeakMethod:
 
 
 class MethodTable:
-    """The Functions of a method's instances, by the instance's identity."""
+    """The Functions of a method's instances, by the instance's identity.
+
+    Attributes:
+      entries: by the instance's id, a weak reference to it and its Function.
+    """
 
     def __init__(self) -> None:
-        self._entries: dict[int, tuple[weakref.ref[Any], Function]] = {}
+        self.entries: dict[int, tuple[weakref.ref[Any], Function]] = {}
         self._strong: dict[int, tuple[Any, Function]] = {}
 
     def get(self, function: Function, instance: Any, make: Callable[..., Function]) -> Function:
         """The Function of the instance, made at the first need."""
-        found = self._entries.get(id(instance))
+        found = self.entries.get(id(instance))
         if found is not None and found[0]() is instance:
             return found[1]
         return self._new(function, instance, make)
@@ -62,7 +66,7 @@ class MethodTable:
         def drop(_: Any) -> None:
             table = owner()
             if table is not None:
-                table._entries.pop(key, None)
+                table.entries.pop(key, None)
 
         try:
             ref = weakref.ref(instance, drop)
@@ -74,7 +78,7 @@ class MethodTable:
             return bound
         method = WeakMethod(function.python_function, instance)
         bound = make(method, skip=1, **function._options)
-        self._entries[key] = (ref, bound)
+        self.entries[key] = (ref, bound)
         return bound
 
 

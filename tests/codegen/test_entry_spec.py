@@ -47,6 +47,7 @@ ND = ParamSpec("ndarray", 0, F32, (2,))
     ({"params": (ND, ND), "results": (OUT, ResultSpec("ndarray", 0, F32, (2,), donor=1))}, "cannot hold"),
     ({"params": (ND,), "results": (OUT, *[ResultSpec("ndarray", 0, F32, (2,))] * 2)}, "same param"),
     ({"returns": (ReturnSpec("array", 1),)}, "returns output 1"),
+    ({"params": (ParamSpec("cast", 0, F64, (2,)),)}, "an array converted to float64"),
     ({"params": (ParamSpec("number", 0, np.dtype("uint8"), ()),)}, "a number as uint8"),
     ({"params": (ParamSpec("arg", 3, F32, ()),), "keywords": ("a",), "opened": (Opened("list", 1, 0, 1),)},
      "argument 3 of 3"),

@@ -270,6 +270,36 @@ def test_declared_numbers_are_native(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(seen) == 2
 
 
+def test_declared_arrays_are_converted(monkeypatch: pytest.MonkeyPatch) -> None:
+    @pb.function(input_signature=[pb.TensorSpec([None, 3], pb.float32), [pb.TensorSpec([2], pb.float32)]])
+    def f(x: Any, ys: Any) -> Any:
+        return x * 2.0, ys[0] + 1.0
+
+    rng = np.random.default_rng(0)
+    special = np.array([[1e300, -1e300, 1e-320], [np.nan, np.inf, -0.0]])
+    wide = [rng.standard_normal((n, 3)) for n in (1, 5, 0, 200)] + [special]
+    y = np.array([0.1, 1e39])
+    for x in wide:
+        f(x, [y])
+    seen = slow_calls(f, monkeypatch)
+    with np.errstate(over="ignore"):
+        for x in wide * 2:
+            out, other = f(x, [y])
+            np.testing.assert_array_equal(out, x.astype(f32) * f32(2))
+            np.testing.assert_array_equal(other, y.astype(f32) + f32(1))
+        assert seen == []
+        misses = [wide[1][:, ::-1], np.asfortranarray(wide[1]), wide[1].astype(">f8"), wide[1].tolist(), special[::2],
+                  np.ones((2, 3), np.float16), np.ones((2, 3), np.int64), np.ma.masked_array(wide[1]),
+                  rng.standard_normal((2000, 3))]  # fmt: skip
+        for x in misses * 2:
+            out, _ = f(x, [y])
+            np.testing.assert_array_equal(out, np.asarray(x).astype(f32) * f32(2))
+    for bad in (np.ones((2, 4)), np.ones(3), np.ones((2, 3), complex), np.ones((2, 3), bool)):
+        with pytest.raises(TypeError):
+            f(bad, [y])
+    assert f.trace_count == 1
+
+
 def test_undeclared_numbers_are_still_constants() -> None:
     f = pb.function(lambda x, k: x * k)
     assert [float(f(t(2), k)) for k in (1.5, 3, True, 1.5, 3)] == [3.0, 6.0, 2.0, 3.0, 6.0]
@@ -328,6 +358,39 @@ def test_variables_as_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     del u
     gc.collect()
     assert dead() is None
+
+
+# -- ndarrays that are written to, defaults
+
+def test_writes_to_arrays_in_containers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(d: Any, k: Any) -> Any:
+        d["a"][0] = d["a"][0] + k
+        return d["b"][0] * 2.0
+
+    f = pb.function(step)
+    a, b = np.array([1.0, 2.0], f32), np.array([3.0, 4.0], f32)
+    f({"a": a, "b": [b]}, t(1))
+    f({"a": a, "b": [b]}, t(1))
+    seen = slow_calls(f, monkeypatch)
+    np.testing.assert_array_equal(f({"a": a, "b": [b]}, t(1)), [6, 8])
+    assert seen == []
+    assert a.tolist() == [4.0, 2.0]
+    with pytest.raises(ValueError, match="shares its memory"):
+        f({"a": a, "b": [a]}, t(1))
+    frozen = np.array([1.0, 2.0], f32)
+    frozen.setflags(write=False)
+    with pytest.raises(ValueError, match="read-only"):
+        f({"a": frozen, "b": [b]}, t(1))
+    assert frozen.tolist() == [1.0, 2.0]
+
+
+def test_defaults_of_any_kind() -> None:
+    for default in (np.ones(3, f32), pb.constant([1.0, 1.0, 1.0]), np.ones(0, f32), (), {}, (1.0,), None, 2.0):
+        f = pb.function(lambda x, y=default: x if y is None or isinstance(y, (tuple, dict)) else pb.reduce_sum(x * y))
+        for _ in range(3):
+            want = pb.function(lambda x, y: x if isinstance(y, (tuple, dict)) or y is None else pb.reduce_sum(x * y))
+            same(f(t(2)), want(t(2), default))
+            same(f(x=t(2)), want(t(2), default))
 
 
 # -- references
@@ -400,6 +463,27 @@ def test_calls_leave_no_references() -> None:
     after = [sys.getrefcount(v) for v in things]
     assert max(abs(a - b) for a, b in zip(after, before, strict=True)) < 100
     assert abs(sys.getallocatedblocks() - blocks) < 500
+
+
+def test_memory_that_runs_out_in_the_middle() -> None:
+    api = pytest.importorskip("_testcapi")
+    f = pb.function(lambda d, k: {"a": [x * k for x in d["xs"]], "b": (k, {"z": k * 2.0})})
+    d, k = {"xs": [t(i) for i in range(4)]}, t(2)
+    f(d, k)
+    before, failed = sys.getrefcount(k._data), 0
+    for n in range(1, 60):
+        result = None
+        api.set_nomemory(n, n + 1)
+        try:
+            result = f(d, k)
+        except MemoryError:
+            failed += 1
+        finally:
+            api.remove_mem_hooks()
+        if result is not None:
+            assert [float(x) for x in (*result["a"], result["b"][1]["z"])] == [0.0, 2.0, 4.0, 6.0, 4.0]
+    after = sys.getrefcount(k._data)
+    assert (bool(failed), after) == (True, before)
 
 
 def test_calls_that_are_never_native_stop_trying(monkeypatch: pytest.MonkeyPatch) -> None:

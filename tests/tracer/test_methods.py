@@ -77,7 +77,7 @@ def test_instance_is_not_kept_alive() -> None:
     assert ref() is None
     assert v() is None
     assert Scale.call._methods is not None
-    assert all(r() is not None for r, _ in Scale.call._methods._entries.values())
+    assert all(r() is not None for r, _ in Scale.call._methods.entries.values())
 
 
 def test_temporary_instance() -> None:
