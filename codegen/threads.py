@@ -13,13 +13,13 @@ import os
 import signal
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import pool_text
 from .cores import default_threads
-from .host import host
-from .interrupt import Uninterrupted
-from .jit import Library, compile_module, of_process
+
+if TYPE_CHECKING:
+    from .jit import Library
 
 DECLARATION = "declare void @pb_parallel(ptr, ptr, i64)"
 _GETTERS = ("scipy_openblas_get_num_threads64_", "openblas_get_num_threads64_", "scipy_openblas_get_num_threads",
@@ -82,6 +82,8 @@ def symbol() -> int:
     """The address of `pb_parallel`."""
     global _library
     if _library is None:
+        from .interrupt import Uninterrupted
+
         with Uninterrupted(), _lock:
             if _library is None:
                 _limit.value = _limit.value or default_threads()
@@ -92,6 +94,9 @@ def symbol() -> int:
 
 
 def _make() -> Library:
+    from .host import host
+    from .jit import compile_module, of_process
+
     found = {name: of_process(name) for name in pool_text.FUNCTIONS} if os.name == "posix" else {}
     symbols = {name: address for name, address in found.items() if address}
     if len(symbols) < len(pool_text.FUNCTIONS):
