@@ -2,23 +2,27 @@
 
 The caller works, too. Pieces are given out by a counter, so a helper that comes late, or whose core is taken away,
 costs no more than the piece it holds. Helpers are POSIX threads that sleep in a condition variable; after a piece of
-work they look for more for a few microseconds at most. They block all signals, never call Python, and end with the
-process. A caller that finds the pool taken (by another thread, or round itself) does all of its pieces alone.
+work they look for more for some ten microseconds. They block all signals, never call Python, and end with the process.
+A helper that wakes on the caller's core moves to another one: schedulers like to wake a thread beside its waker, and the
+two would take turns on one core. A caller that finds the pool taken (by another thread, or round itself) does all of its pieces alone.
 """
 
 from __future__ import annotations
 
 # The state, in bytes from its start. What helpers hammer on has cache lines of its own.
-LIMIT, BLAS_AT_START, HELPERS, OPEN, PERMITS, SLEEPERS, FN, CONTEXT, PIECES = range(0, 72, 8)
+LIMIT, BLAS_AT_START, HELPERS, OPEN, PERMITS, SLEEPERS, FN, CONTEXT, PIECES, CPU = range(0, 80, 8)
 BUSY, NEXT, ACTIVE, SEQUENCE = 128, 256, 384, 512
-MUTEX, WORK, DONE, MODES, SIGNALS, SIZE = 640, 704, 768, 832, 960, 1216
+MUTEX, WORK, DONE, MODES, SIGNALS, CPUS, SIZE = 640, 704, 768, 832, 960, 1216, 1344
 FUNCTIONS = (
     "pthread_create", "pthread_detach", "pthread_mutex_init", "pthread_mutex_lock", "pthread_mutex_unlock",
     "pthread_cond_init", "pthread_cond_wait", "pthread_cond_signal", "pthread_sigmask", "sigfillset", "fegetenv",
     "fesetenv",
 )  # fmt: skip
-# Times round the waiting loop: 5 us with x86's `pause` of 140 cycles, less where that is shorter.
-SPIN = 100
+# Where there are these, a helper that finds itself on the caller's core leaves that core to it.
+OPTIONAL = ("sched_getcpu", "sched_getaffinity", "sched_setaffinity")
+# How long a thread looks for news before it sleeps: about 10 us. One call in a row of calls finds the helpers of the one
+# before awake then; waking a thread that sleeps takes 30 to 50 us.
+_SPIN_CYCLES, _SPIN_TRIPS = 30_000, 10_000  # by x86's time stamp; elsewhere trips of an empty loop
 
 _SERIAL = """
 define internal void @pb_alone(ptr %fn, ptr %context, i64 %n) {
@@ -60,7 +64,6 @@ declare i32 @fegetenv(ptr)
 declare i32 @fesetenv(ptr)
 declare i64 @llvm.smin.i64(i64, i64)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
-PAUSE_DECLARATION
 
 define void @pb_pool_reset() {
 FIELD(busy, BUSY)FIELD(active, ACTIVE)FIELD(helpers, HELPERS)FIELD(open, OPEN)FIELD(permits, PERMITS)
@@ -110,6 +113,7 @@ alone:
 
 define internal void @pb_share(ptr %fn, ptr %context, i64 %n, i64 %threads) {
 entry:
+FIELD(at.cpu, CPU)
 FIELD(at.fn, FN)FIELD(at.context, CONTEXT)FIELD(at.pieces, PIECES)FIELD(at.next, NEXT)FIELD(at.open, OPEN)
 FIELD(at.permits, PERMITS)FIELD(at.sequence, SEQUENCE)FIELD(at.active, ACTIVE)FIELD(at.sleepers, SLEEPERS)
 FIELD(at.helpers, HELPERS)FIELD(modes, MODES)FIELD(mutex, MUTEX)FIELD(work, WORK)FIELD(done, DONE)
@@ -121,6 +125,8 @@ hire:
   call void @pb_hire(i64 %wanted)
   br label %give
 give:
+  %cpu = call i32 @pb_cpu()
+  store i32 %cpu, ptr %at.cpu
   %r0 = call i32 @fegetenv(ptr %modes)
   %r1 = call i32 @pthread_mutex_lock(ptr %mutex)
   store ptr %fn, ptr %at.fn
@@ -146,16 +152,17 @@ call:
   br label %wake
 mine:
   call void @pb_drain(ptr %fn, ptr %context, i64 %n)
+  %k0 = call i64 @pb_spent(i64 0)
   br label %spin
 spin:
-  %k = phi i64 [0, %mine], [%k1, %again]
+  %k = phi i64 [%k0, %mine], [%k1, %again]
   %a = load atomic i64, ptr %at.active acquire, align 8
   %idle = icmp eq i64 %a, 0
   br i1 %idle, label %shut, label %again
 again:
-  PAUSE
-  %k1 = add i64 %k, 1
-  %patient = icmp slt i64 %k1, SPIN
+  %k1 = call i64 @pb_spent(i64 %k)
+  %spent = sub i64 %k1, %k0
+  %patient = icmp ult i64 %spent, SPIN
   br i1 %patient, label %spin, label %shut
 shut:
   %r4 = call i32 @pthread_mutex_lock(ptr %mutex)
@@ -178,6 +185,7 @@ entry:
 FIELD(at.helpers, HELPERS)FIELD(at.sequence, SEQUENCE)FIELD(all, SIGNALS)
   %old = getelementptr i8, ptr %all, i64 128
   %id = alloca ptr
+  call void @pb_note_cpus()
   %r1 = call i32 @sigfillset(ptr %all)
   %r2 = call i32 @pthread_sigmask(i32 SET_MASK, ptr %all, ptr %old)
   %s = load i64, ptr %at.sequence
@@ -219,23 +227,24 @@ out:
 
 define internal ptr @pb_worker(ptr %seen) {
 entry:
-FIELD(at.fn, FN)FIELD(at.context, CONTEXT)FIELD(at.pieces, PIECES)FIELD(at.open, OPEN)
+FIELD(at.fn, FN)FIELD(at.context, CONTEXT)FIELD(at.pieces, PIECES)FIELD(at.open, OPEN)FIELD(at.cpu, CPU)
 FIELD(at.permits, PERMITS)FIELD(at.sequence, SEQUENCE)FIELD(at.active, ACTIVE)FIELD(at.sleepers, SLEEPERS)
 FIELD(modes, MODES)FIELD(mutex, MUTEX)FIELD(work, WORK)FIELD(done, DONE)
   %first = ptrtoint ptr %seen to i64
   br label %top
 top:
   %last = phi i64 [%first, %entry], [%now, %back]
+  %k0 = call i64 @pb_spent(i64 0)
   br label %spin
 spin:
-  %k = phi i64 [0, %top], [%k1, %again]
+  %k = phi i64 [%k0, %top], [%k1, %again]
   %s = load atomic i64, ptr %at.sequence acquire, align 8
   %new = icmp ne i64 %s, %last
   br i1 %new, label %look, label %again
 again:
-  PAUSE
-  %k1 = add i64 %k, 1
-  %patient = icmp slt i64 %k1, SPIN
+  %k1 = call i64 @pb_spent(i64 %k)
+  %spent = sub i64 %k1, %k0
+  %patient = icmp ult i64 %spent, SPIN
   br i1 %patient, label %spin, label %look
 look:
   %r1 = call i32 @pthread_mutex_lock(ptr %mutex)
@@ -270,7 +279,9 @@ start:
   %context = load ptr, ptr %at.context
   %n = load i64, ptr %at.pieces
   %r3 = call i32 @fesetenv(ptr %modes)
+  %cpu = load i32, ptr %at.cpu
   %r4 = call i32 @pthread_mutex_unlock(ptr %mutex)
+  call void @pb_leave(i32 %cpu)
   call void @pb_drain(ptr %fn, ptr %context, i64 %n)
   %r5 = call i32 @pthread_mutex_lock(ptr %mutex)
   %b = load i64, ptr %at.active
@@ -290,6 +301,78 @@ back:
 }
 """
 
+_SPENT_X86 = """
+declare void @llvm.x86.sse2.pause()
+declare i64 @llvm.readcyclecounter()
+define internal i64 @pb_spent(i64 %before) {
+  call void @llvm.x86.sse2.pause()
+  %now = call i64 @llvm.readcyclecounter()
+  ret i64 %now
+}
+"""
+_SPENT = """
+define internal i64 @pb_spent(i64 %before) {
+  %now = add i64 %before, 1
+  ret i64 %now
+}
+"""
+_APART = """
+declare i32 @sched_getcpu()
+declare i32 @sched_getaffinity(i32, i64, ptr)
+declare i32 @sched_setaffinity(i32, i64, ptr)
+declare i64 @llvm.vector.reduce.or.v16i64(<16 x i64>)
+define internal i32 @pb_cpu() {
+  %cpu = call i32 @sched_getcpu()
+  ret i32 %cpu
+}
+define internal void @pb_note_cpus() {
+FIELD(cpus, CPUS)
+  %r = call i32 @sched_getaffinity(i32 0, i64 128, ptr %cpus)
+  ret void
+}
+define internal void @pb_leave(i32 %cpu) {
+entry:
+FIELD(cpus, CPUS)
+  %rest = alloca <16 x i64>, align 128
+  %here = call i32 @sched_getcpu()
+  %same = icmp eq i32 %here, %cpu
+  %known = icmp ult i32 %cpu, 1024
+  %may = and i1 %same, %known
+  br i1 %may, label %try, label %out
+try:
+  %all = load <16 x i64>, ptr %cpus, align 8
+  store <16 x i64> %all, ptr %rest
+  %byte = lshr i32 %cpu, 3
+  %at = getelementptr i8, ptr %rest, i32 %byte
+  %bit = and i32 %cpu, 7
+  %one = shl i32 1, %bit
+  %not = xor i32 %one, 255
+  %keep = trunc i32 %not to i8
+  %old = load i8, ptr %at
+  %new = and i8 %old, %keep
+  store i8 %new, ptr %at
+  %left = load <16 x i64>, ptr %rest
+  %any = call i64 @llvm.vector.reduce.or.v16i64(<16 x i64> %left)
+  %some = icmp ne i64 %any, 0
+  br i1 %some, label %go, label %out
+go:
+  %r = call i32 @sched_setaffinity(i32 0, i64 128, ptr %rest)
+  br label %out
+out:
+  ret void
+}
+"""
+_ANYWHERE = """
+define internal i32 @pb_cpu() {
+  ret i32 -1
+}
+define internal void @pb_note_cpus() {
+  ret void
+}
+define internal void @pb_leave(i32 %cpu) {
+  ret void
+}
+"""
 NO_BLAS = """
 define i32 @pb_blas_threads() {
   ret i32 2147483647
@@ -297,12 +380,11 @@ define i32 @pb_blas_threads() {
 """
 
 
-def pool_text(arch: str, set_mask: int, blas: bool) -> str:
+def pool_text(arch: str, set_mask: int, blas: bool, apart: bool) -> str:
     """The module. `set_mask`: the system's number of SIG_SETMASK; `blas`: whether `pb_blas_threads` comes from
-    elsewhere."""
-    pause = "call void @llvm.x86.sse2.pause()" if arch == "x86_64" else ""
-    text = _SERIAL + _POOL.replace("PAUSE_DECLARATION", pause.replace("call", "declare"))
-    text = text.replace("  PAUSE\n", f"  {pause}\n").replace("SET_MASK", str(set_mask)).replace("SPIN", str(SPIN))
+    elsewhere; `apart`: whether there are the `OPTIONAL` functions."""
+    spent, most = (_SPENT_X86, _SPIN_CYCLES) if arch == "x86_64" else (_SPENT, _SPIN_TRIPS)
+    text = _SERIAL + spent + (_APART if apart else _ANYWHERE) + _POOL.replace("SET_MASK", str(set_mask)).replace("SPIN", str(most))
     text = text.replace("SIZE", str(SIZE))
     if not blas:
         text = text.replace("declare i32 @pb_blas_threads()\n", "") + NO_BLAS

@@ -101,11 +101,14 @@ def _make() -> Library:
     symbols = {name: address for name, address in found.items() if address}
     if len(symbols) < len(pool_text.FUNCTIONS):
         return compile_module(pool_text.SERIAL, opt=1)
+    others = {name: of_process(name) for name in pool_text.OPTIONAL} if sys.platform == "linux" else {}
+    apart = len(others) > 0 and all(others.values())
+    symbols.update({name: address for name, address in others.items() if apart and address})
     symbols["pb_pool"] = _start
     if _blas is not None:
         symbols["pb_blas_threads"] = ctypes.cast(_blas, ctypes.c_void_p).value or 0
     ctypes.c_int64.from_address(_start + pool_text.BLAS_AT_START).value = _blas_at_start
-    text = pool_text.pool_text(host().arch, int(signal.SIG_SETMASK), _blas is not None)
+    text = pool_text.pool_text(host().arch, int(signal.SIG_SETMASK), _blas is not None, apart)
     library = compile_module(text, symbols, opt=1)
     reset = library.function("pb_pool_reset", None)
     reset()
