@@ -1,7 +1,8 @@
 """The pool of native threads as LLVM text: `pb_parallel(fn, context, n)` calls `fn(context, k)` for k in 0..n-1.
 
-The caller works, too. Pieces are given out by a counter, so a helper that comes late, or whose core is taken away,
-costs no more than the piece it holds. Helpers are POSIX threads that sleep in a condition variable; after a piece of
+The caller works, too. Each thread begins with a stretch of its own, the same one in call after call, so that what it
+touched last is still in its core's cache; who is done takes pieces of the others. So a helper that comes late, or whose
+core is taken away, costs no more than the piece it holds. Helpers are POSIX threads that sleep in a condition variable; after a piece of
 work they look for more for some ten microseconds. They block all signals, never call Python, and end with the process.
 A helper that wakes on the caller's core moves to another one: schedulers like to wake a thread beside its waker, and the
 two would take turns on one core. A caller that finds the pool taken (by another thread, or round itself) does all of its pieces alone.
@@ -10,9 +11,11 @@ two would take turns on one core. A caller that finds the pool taken (by another
 from __future__ import annotations
 
 # The state, in bytes from its start. What helpers hammer on has cache lines of its own.
-LIMIT, BLAS_AT_START, HELPERS, OPEN, PERMITS, SLEEPERS, FN, CONTEXT, PIECES, CPU = range(0, 80, 8)
-BUSY, NEXT, ACTIVE, SEQUENCE = 128, 256, 384, 512
-MUTEX, WORK, DONE, MODES, SIGNALS, CPUS, SIZE = 640, 704, 768, 832, 960, 1216, 1344
+LIMIT, BLAS_AT_START, HELPERS, OPEN, PERMITS, SLEEPERS, FN, CONTEXT, PIECES, CPU, SHARES = range(0, 88, 8)
+BUSY, ACTIVE, SEQUENCE = 128, 384, 512
+MUTEX, WORK, DONE, MODES, SIGNALS, CPUS, NEXT = 640, 704, 768, 832, 960, 1216, 1344
+MOST = 1024  # threads; each has a counter, on a cache line of its own
+SIZE = NEXT + 64 * MOST
 FUNCTIONS = (
     "pthread_create", "pthread_detach", "pthread_mutex_init", "pthread_mutex_lock", "pthread_mutex_unlock",
     "pthread_cond_init", "pthread_cond_wait", "pthread_cond_signal", "pthread_sigmask", "sigfillset", "fegetenv",
@@ -114,7 +117,7 @@ alone:
 define internal void @pb_share(ptr %fn, ptr %context, i64 %n, i64 %threads) {
 entry:
 FIELD(at.cpu, CPU)
-FIELD(at.fn, FN)FIELD(at.context, CONTEXT)FIELD(at.pieces, PIECES)FIELD(at.next, NEXT)FIELD(at.open, OPEN)
+FIELD(at.fn, FN)FIELD(at.context, CONTEXT)FIELD(at.pieces, PIECES)FIELD(at.open, OPEN)FIELD(at.shares, SHARES)
 FIELD(at.permits, PERMITS)FIELD(at.sequence, SEQUENCE)FIELD(at.active, ACTIVE)FIELD(at.sleepers, SLEEPERS)
 FIELD(at.helpers, HELPERS)FIELD(modes, MODES)FIELD(mutex, MUTEX)FIELD(work, WORK)FIELD(done, DONE)
   %wanted = sub i64 %threads, 1
@@ -132,7 +135,17 @@ give:
   store ptr %fn, ptr %at.fn
   store ptr %context, ptr %at.context
   store i64 %n, ptr %at.pieces
-  store atomic i64 0, ptr %at.next monotonic, align 8
+  store i64 %threads, ptr %at.shares
+  br label %deal
+deal:
+  %p = phi i64 [0, %give], [%p1, %deal]
+  %first = call i64 @pb_share_start(i64 %p, i64 %n, i64 %threads)
+  %counter = call ptr @pb_counter(i64 %p)
+  store atomic i64 %first, ptr %counter monotonic, align 8
+  %p1 = add i64 %p, 1
+  %another = icmp slt i64 %p1, %threads
+  br i1 %another, label %deal, label %announce
+announce:
   store i64 %wanted, ptr %at.permits
   store i64 1, ptr %at.open
   %s = load i64, ptr %at.sequence
@@ -143,7 +156,7 @@ give:
   %r2 = call i32 @pthread_mutex_unlock(ptr %mutex)
   br label %wake
 wake:
-  %w = phi i64 [%calls, %give], [%w1, %call]
+  %w = phi i64 [%calls, %announce], [%w1, %call]
   %more = icmp sgt i64 %w, 0
   br i1 %more, label %call, label %mine
 call:
@@ -151,7 +164,7 @@ call:
   %w1 = sub i64 %w, 1
   br label %wake
 mine:
-  call void @pb_drain(ptr %fn, ptr %context, i64 %n)
+  call void @pb_drain(ptr %fn, ptr %context, i64 %n, i64 0, i64 %threads)
   %k0 = call i64 @pb_spent(i64 0)
   br label %spin
 spin:
@@ -189,20 +202,22 @@ FIELD(at.helpers, HELPERS)FIELD(at.sequence, SEQUENCE)FIELD(all, SIGNALS)
   %r1 = call i32 @sigfillset(ptr %all)
   %r2 = call i32 @pthread_sigmask(i32 SET_MASK, ptr %all, ptr %old)
   %s = load i64, ptr %at.sequence
-  %seen = inttoptr i64 %s to ptr
+  %s.high = mul i64 %s, MOST
   br label %each
 each:
   %there = load i64, ptr %at.helpers
   %few = icmp slt i64 %there, %wanted
   br i1 %few, label %one, label %out
 one:
-  %failed = call i32 @pthread_create(ptr %id, ptr null, ptr @pb_worker, ptr %seen)
+  %there1 = add i64 %there, 1
+  %told = or i64 %s.high, %there1
+  %told.p = inttoptr i64 %told to ptr
+  %failed = call i32 @pthread_create(ptr %id, ptr null, ptr @pb_worker, ptr %told.p)
   %made = icmp eq i32 %failed, 0
   br i1 %made, label %free, label %out
 free:
   %thread = load ptr, ptr %id
   %r3 = call i32 @pthread_detach(ptr %thread)
-  %there1 = add i64 %there, 1
   store i64 %there1, ptr %at.helpers
   br label %each
 out:
@@ -210,27 +225,58 @@ out:
   ret void
 }
 
-define internal void @pb_drain(ptr %fn, ptr %context, i64 %n) {
+define internal ptr @pb_counter(i64 %p) {
+FIELD(first, NEXT)
+  %at = mul i64 %p, 64
+  %counter = getelementptr i8, ptr %first, i64 %at
+  ret ptr %counter
+}
+
+define internal i64 @pb_share_start(i64 %p, i64 %n, i64 %shares) {
+  %all = mul i64 %p, %n
+  %start = udiv i64 %all, %shares
+  ret i64 %start
+}
+
+define internal void @pb_drain(ptr %fn, ptr %context, i64 %n, i64 %me, i64 %shares) {
 entry:
-FIELD(at.next, NEXT)
+  br label %share
+share:
+  %d = phi i64 [0, %entry], [%d1, %over]
+  %sum = add i64 %me, %d
+  %p = urem i64 %sum, %shares
+  %p1 = add i64 %p, 1
+  %end = call i64 @pb_share_start(i64 %p1, i64 %n, i64 %shares)
+  %counter = call ptr @pb_counter(i64 %p)
   br label %each
 each:
-  %k = atomicrmw add ptr %at.next, i64 1 monotonic
-  %some = icmp slt i64 %k, %n
-  br i1 %some, label %one, label %out
+  %k0 = load atomic i64, ptr %counter monotonic, align 8
+  %maybe = icmp slt i64 %k0, %end
+  br i1 %maybe, label %take, label %over
+take:
+  %k = atomicrmw add ptr %counter, i64 1 monotonic
+  %some = icmp slt i64 %k, %end
+  br i1 %some, label %one, label %over
 one:
   call void %fn(ptr %context, i64 %k)
   br label %each
+over:
+  %d1 = add i64 %d, 1
+  %more = icmp slt i64 %d1, %shares
+  br i1 %more, label %share, label %out
 out:
   ret void
 }
 
-define internal ptr @pb_worker(ptr %seen) {
+define internal ptr @pb_worker(ptr %told) {
 entry:
+FIELD(at.shares, SHARES)
 FIELD(at.fn, FN)FIELD(at.context, CONTEXT)FIELD(at.pieces, PIECES)FIELD(at.open, OPEN)FIELD(at.cpu, CPU)
 FIELD(at.permits, PERMITS)FIELD(at.sequence, SEQUENCE)FIELD(at.active, ACTIVE)FIELD(at.sleepers, SLEEPERS)
 FIELD(modes, MODES)FIELD(mutex, MUTEX)FIELD(work, WORK)FIELD(done, DONE)
-  %first = ptrtoint ptr %seen to i64
+  %told.n = ptrtoint ptr %told to i64
+  %me = urem i64 %told.n, MOST
+  %first = udiv i64 %told.n, MOST
   br label %top
 top:
   %last = phi i64 [%first, %entry], [%now, %back]
@@ -278,11 +324,12 @@ start:
   %fn = load ptr, ptr %at.fn
   %context = load ptr, ptr %at.context
   %n = load i64, ptr %at.pieces
+  %shares = load i64, ptr %at.shares
   %r3 = call i32 @fesetenv(ptr %modes)
   %cpu = load i32, ptr %at.cpu
   %r4 = call i32 @pthread_mutex_unlock(ptr %mutex)
   call void @pb_leave(i32 %cpu)
-  call void @pb_drain(ptr %fn, ptr %context, i64 %n)
+  call void @pb_drain(ptr %fn, ptr %context, i64 %n, i64 %me, i64 %shares)
   %r5 = call i32 @pthread_mutex_lock(ptr %mutex)
   %b = load i64, ptr %at.active
   %b1 = sub i64 %b, 1
@@ -385,7 +432,7 @@ def pool_text(arch: str, set_mask: int, blas: bool, apart: bool) -> str:
     elsewhere; `apart`: whether there are the `OPTIONAL` functions."""
     spent, most = (_SPENT_X86, _SPIN_CYCLES) if arch == "x86_64" else (_SPENT, _SPIN_TRIPS)
     text = _SERIAL + spent + (_APART if apart else _ANYWHERE) + _POOL.replace("SET_MASK", str(set_mask)).replace("SPIN", str(most))
-    text = text.replace("SIZE", str(SIZE))
+    text = text.replace("SIZE", str(SIZE)).replace("MOST", str(MOST))
     if not blas:
         text = text.replace("declare i32 @pb_blas_threads()\n", "") + NO_BLAS
     return _fields(text)
@@ -393,7 +440,7 @@ def pool_text(arch: str, set_mask: int, blas: bool, apart: bool) -> str:
 
 def _fields(text: str) -> str:
     """Puts an address in place of each FIELD(name, OFFSET)."""
-    out = []
+    out: list[str] = []
     for part in text.split("FIELD("):
         if out:
             name, _, rest = part.partition(", ")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DECLARATION = "declare void @pb_parallel(ptr, ptr, i64)"
 _GETTERS = ("scipy_openblas_get_num_threads64_", "openblas_get_num_threads64_", "scipy_openblas_get_num_threads",
             "openblas_get_num_threads")
-MOST = 1024
+MOST = pool_text.MOST
 
 _state = (ctypes.c_int64 * (pool_text.SIZE // 8 + 8))()
 _start = -(-ctypes.addressof(_state) // 64) * 64  # on cache lines of its own
