@@ -1,8 +1,8 @@
 """How many threads compiled code may use when nobody says: what the environment and the system allow.
 
-`PULLBACK_NUM_THREADS` decides if it is set. Else it is the number of cores that the process may run on, but no more than
-its control group's share of processor time (a container's `--cpus`) and than `OMP_NUM_THREADS`, with which pools of
-processes tell their workers to keep to themselves.
+`PULLBACK_NUM_THREADS` decides if it is set. Else it is the number of cores that the process may run on, but no more
+than its control group's share of processor time (a container's `--cpus`) and than `OMP_NUM_THREADS`, with which pools
+of processes tell their workers to keep to themselves.
 """
 
 from __future__ import annotations

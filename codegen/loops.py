@@ -119,9 +119,8 @@ class KernelWriter:
         writer = PieceWriter(NAME, cut, attributes(), self.checks)
         writer.pointers = list(self.pointers.values())
         writer.numbers = [n.reg for n in self.numbers.values()]
-        return writer.write(
-            self.schedule.extents[cut.level], accs, results, self.allocas, self.top.scalar.lines, self.top.scalar.context
-        )
+        extent, em = self.schedule.extents[cut.level], self.top.scalar
+        return writer.write(extent, accs, results, self.allocas, em.lines, em.context)
 
     def _early_checks(self) -> None:
         """Looks at indices that are the same at every point, and leaves before anything is written if one is bad."""
@@ -306,9 +305,9 @@ class KernelWriter:
         even = s.split == s.vector and s.vector not in self.limited
         if even and s.extents[s.split] % s.block == 0 and s.block % step == 0:  # type: ignore[index]
             return high
-        if self.cut is not None and s.vector == self.cut.level != s.split and s.vector not in self.limited:
-            if s.extents[s.vector] % step == 0:
-                return high  # as the pieces' sizes are multiples of it, too
+        pieces_of_it = self.cut is not None and s.vector == self.cut.level != s.split
+        if pieces_of_it and s.vector not in self.limited and s.extents[s.vector] % step == 0:  # type: ignore[index]
+            return high  # as the pieces' sizes are multiples of it, too
         em = scope.scalar
         span = em.sub(Reg(high, "i64"), Reg(low, "i64"))
         return em.add(Reg(low, "i64"), em.and_(span, -step)).text

@@ -63,6 +63,15 @@ def pieces(s: Schedule) -> Pieces | None:
     return found
 
 
+def stretches(trips: int, work: float) -> Pieces | None:
+    """How a loop of independent trips that takes `work` ns is cut; None where that does not pay."""
+    if work < LEAST or trips < 2:
+        return None
+    size = max(1, round(trips / max(2, min(MOST, int(work / PIECE)))))
+    count = -(-trips // size)
+    return Pieces(0, size, count) if count > 1 else None
+
+
 def _cut(s: Schedule, level: int, wanted: int) -> Pieces | None:
     """A level cut into about so many pieces; None where there would be but one, or too many partial results."""
     unit = s.block if level == s.split else s.lanes * s.unroll if level == s.vector else 1
@@ -137,8 +146,10 @@ class PieceWriter:
             head += [f"  %given.s = getelementptr i64, ptr %context, i64 {self._slots - 1}",
                      "  %all.s = load ptr, ptr %given.s", "  %status = getelementptr i32, ptr %all.s, i64 %piece",
                      "  store i32 0, ptr %status"]
-        head += [f"  %low = mul nuw nsw i64 %piece, {self.cut.size}", f"  %low.end = add nuw nsw i64 %low, {self.cut.size}",
-                 f"  %ends = icmp ult i64 %low.end, {extent}", f"  %high = select i1 %ends, i64 %low.end, i64 {extent}"]
+        size = self.cut.size
+        head += [f"  %low = mul nuw nsw i64 %piece, {size}", f"  %low.end = add nuw nsw i64 %low, {size}",
+                 f"  %whole = icmp ult i64 %low.end, {extent}",
+                 f"  %high = select i1 %whole, i64 %low.end, i64 {extent}"]
         return "\n".join([*head, *lines, "  ret void", "}"])
 
     @staticmethod
@@ -166,8 +177,8 @@ class PieceWriter:
         top = Scope(None, -1, em, 0)
         for k, (acc, v, result) in enumerate(zip(accs, self.parts, results, strict=True)):
             self._join(top, acc, v, self.part(k), result)
-        end = "ret i32 0" if self.checks else "ret void"
-        head = f"define private {'i32' if self.checks else 'void'} @{self.name}({', '.join(params)}) {self.attributes} {{"
+        result, end = ("i32", "ret i32 0") if self.checks else ("void", "ret void")
+        head = f"define private {result} @{self.name}({', '.join(params)}) {self.attributes} {{"
         return "\n".join([head, "entry:", *em.lines, f"  {end}", "}"])
 
     def _failed(self, em: Emitter) -> None:

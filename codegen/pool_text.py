@@ -2,16 +2,20 @@
 
 The caller works, too. Each thread begins with a stretch of its own, the same one in call after call, so that what it
 touched last is still in its core's cache; who is done takes pieces of the others. So a helper that comes late, or whose
-core is taken away, costs no more than the piece it holds. Helpers are POSIX threads that sleep in a condition variable; after a piece of
-work they look for more for some ten microseconds. They block all signals, never call Python, and end with the process.
-A helper that wakes on the caller's core moves to another one: schedulers like to wake a thread beside its waker, and the
-two would take turns on one core. A caller that finds the pool taken (by another thread, or round itself) does all of its pieces alone.
+core is taken away, costs no more than the piece it holds. Helpers are POSIX threads that sleep in a condition variable;
+after a piece of work they look for more for some ten microseconds. They block all signals, never call Python, and end
+with the process. A helper that wakes on the caller's core moves to another one: schedulers like to wake a thread beside
+its waker, and the two would take turns on one core. A caller that finds the pool taken (by another thread, or round
+itself) does all of its pieces alone.
 """
 
 from __future__ import annotations
 
+from .pool_system import ANYWHERE, APART, NO_BLAS, SPENT, SPENT_X86, SPIN_CYCLES, SPIN_TRIPS
+
 # The state, in bytes from its start. What helpers hammer on has cache lines of its own.
-LIMIT, BLAS_AT_START, HELPERS, OPEN, PERMITS, SLEEPERS, FN, CONTEXT, PIECES, CPU, SHARES = range(0, 88, 8)
+LIMIT, BLAS_AT_START, HELPERS, OPEN, PERMITS, SLEEPERS = range(0, 48, 8)
+FN, CONTEXT, PIECES, SHARES, CPU = range(48, 88, 8)
 BUSY, ACTIVE, SEQUENCE = 128, 384, 512
 MUTEX, WORK, DONE, MODES, SIGNALS, CPUS, NEXT = 640, 704, 768, 832, 960, 1216, 1344
 MOST = 1024  # threads; each has a counter, on a cache line of its own
@@ -21,11 +25,6 @@ FUNCTIONS = (
     "pthread_cond_init", "pthread_cond_wait", "pthread_cond_signal", "pthread_sigmask", "sigfillset", "fegetenv",
     "fesetenv",
 )  # fmt: skip
-# Where there are these, a helper that finds itself on the caller's core leaves that core to it.
-OPTIONAL = ("sched_getcpu", "sched_getaffinity", "sched_setaffinity")
-# How long a thread looks for news before it sleeps: about 10 us. One call in a row of calls finds the helpers of the one
-# before awake then; waking a thread that sleeps takes 30 to 50 us.
-_SPIN_CYCLES, _SPIN_TRIPS = 30_000, 10_000  # by x86's time stamp; elsewhere trips of an empty loop
 
 _SERIAL = """
 define internal void @pb_alone(ptr %fn, ptr %context, i64 %n) {
@@ -348,90 +347,16 @@ back:
 }
 """
 
-_SPENT_X86 = """
-declare void @llvm.x86.sse2.pause()
-declare i64 @llvm.readcyclecounter()
-define internal i64 @pb_spent(i64 %before) {
-  call void @llvm.x86.sse2.pause()
-  %now = call i64 @llvm.readcyclecounter()
-  ret i64 %now
-}
-"""
-_SPENT = """
-define internal i64 @pb_spent(i64 %before) {
-  %now = add i64 %before, 1
-  ret i64 %now
-}
-"""
-_APART = """
-declare i32 @sched_getcpu()
-declare i32 @sched_getaffinity(i32, i64, ptr)
-declare i32 @sched_setaffinity(i32, i64, ptr)
-declare i64 @llvm.vector.reduce.or.v16i64(<16 x i64>)
-define internal i32 @pb_cpu() {
-  %cpu = call i32 @sched_getcpu()
-  ret i32 %cpu
-}
-define internal void @pb_note_cpus() {
-FIELD(cpus, CPUS)
-  %r = call i32 @sched_getaffinity(i32 0, i64 128, ptr %cpus)
-  ret void
-}
-define internal void @pb_leave(i32 %cpu) {
-entry:
-FIELD(cpus, CPUS)
-  %rest = alloca <16 x i64>, align 128
-  %here = call i32 @sched_getcpu()
-  %same = icmp eq i32 %here, %cpu
-  %known = icmp ult i32 %cpu, 1024
-  %may = and i1 %same, %known
-  br i1 %may, label %try, label %out
-try:
-  %all = load <16 x i64>, ptr %cpus, align 8
-  store <16 x i64> %all, ptr %rest
-  %byte = lshr i32 %cpu, 3
-  %at = getelementptr i8, ptr %rest, i32 %byte
-  %bit = and i32 %cpu, 7
-  %one = shl i32 1, %bit
-  %not = xor i32 %one, 255
-  %keep = trunc i32 %not to i8
-  %old = load i8, ptr %at
-  %new = and i8 %old, %keep
-  store i8 %new, ptr %at
-  %left = load <16 x i64>, ptr %rest
-  %any = call i64 @llvm.vector.reduce.or.v16i64(<16 x i64> %left)
-  %some = icmp ne i64 %any, 0
-  br i1 %some, label %go, label %out
-go:
-  %r = call i32 @sched_setaffinity(i32 0, i64 128, ptr %rest)
-  br label %out
-out:
-  ret void
-}
-"""
-_ANYWHERE = """
-define internal i32 @pb_cpu() {
-  ret i32 -1
-}
-define internal void @pb_note_cpus() {
-  ret void
-}
-define internal void @pb_leave(i32 %cpu) {
-  ret void
-}
-"""
-NO_BLAS = """
-define i32 @pb_blas_threads() {
-  ret i32 2147483647
-}
-"""
-
-
 def pool_text(arch: str, set_mask: int, blas: bool, apart: bool) -> str:
-    """The module. `set_mask`: the system's number of SIG_SETMASK; `blas`: whether `pb_blas_threads` comes from
-    elsewhere; `apart`: whether there are the `OPTIONAL` functions."""
-    spent, most = (_SPENT_X86, _SPIN_CYCLES) if arch == "x86_64" else (_SPENT, _SPIN_TRIPS)
-    text = _SERIAL + spent + (_APART if apart else _ANYWHERE) + _POOL.replace("SET_MASK", str(set_mask)).replace("SPIN", str(most))
+    """The module.
+
+    Args:
+      set_mask: the system's number of SIG_SETMASK. blas: whether `pb_blas_threads` comes from elsewhere.
+      apart: whether there are the functions of `pool_system.OPTIONAL`.
+    """
+    spent, most = (SPENT_X86, SPIN_CYCLES) if arch == "x86_64" else (SPENT, SPIN_TRIPS)
+    text = "".join((_SERIAL, spent, APART if apart else ANYWHERE, _POOL))
+    text = text.replace("SET_MASK", str(set_mask)).replace("SPIN", str(most))
     text = text.replace("SIZE", str(SIZE)).replace("MOST", str(MOST))
     if not blas:
         text = text.replace("declare i32 @pb_blas_threads()\n", "") + NO_BLAS

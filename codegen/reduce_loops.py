@@ -162,4 +162,5 @@ class Accumulator:
             value = value if self.partial else em.convert("fptrunc", value, "float")
         else:
             value = self._lanes_done(scope)
-        memory.store(self.ev, self.partial or self.root.target, self.root.position, Val(value, scope.depth, per_lane), scope)
+        result = Val(value, scope.depth, per_lane)
+        memory.store(self.ev, self.partial or self.root.target, self.root.position, result, scope)

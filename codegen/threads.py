@@ -2,8 +2,8 @@
 
 Kernels whose work is worth it come in pieces (`pieces`), which `pb_parallel` runs on this pool. Machine code reads the
 number of threads at each such kernel, so a change takes effect at once and recompiles nothing. No thread is made before
-the first kernel that is to be shared. While `threadpoolctl` (or anybody) holds NumPy's OpenBLAS to fewer threads than it
-began with, compiled code keeps to that number, too.
+the first kernel that is to be shared. While `threadpoolctl` (or anybody) holds NumPy's OpenBLAS to fewer threads than
+it began with, compiled code keeps to that number, too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from . import pool_text
+from . import pool_system, pool_text
 from .cores import default_threads
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _make() -> Library:
     symbols = {name: address for name, address in found.items() if address}
     if len(symbols) < len(pool_text.FUNCTIONS):
         return compile_module(pool_text.SERIAL, opt=1)
-    others = {name: of_process(name) for name in pool_text.OPTIONAL} if sys.platform == "linux" else {}
+    others = {name: of_process(name) for name in pool_system.OPTIONAL} if sys.platform == "linux" else {}
     apart = len(others) > 0 and all(others.values())
     symbols.update({name: address for name, address in others.items() if apart and address})
     symbols["pb_pool"] = _start

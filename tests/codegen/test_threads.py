@@ -253,7 +253,9 @@ def test_the_rounding_of_the_caller_holds_in_helpers() -> None:
         raised = with_counts(code, x)[0]
     finally:
         libm.fesetround(nearest)
-    assert (raised >= with_counts(code, x)[0]).all() and (raised > with_counts(code, x)[0]).any()
+    plain = with_counts(code, x)[0]
+    assert (raised >= plain).all()
+    assert (raised > plain).any()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -346,3 +348,34 @@ def test_a_limit_of_threadpoolctl_holds_here_too() -> None:
     with control.threadpool_limits(1):
         assert threads.threads() == 1
     assert threads.threads() == 2
+
+
+@pytest.mark.parametrize("n", [5, 8, 20])
+def test_factorisations_of_many_matrices(n: int) -> None:
+    a = array((3001, n, n), "float64")
+    a = a @ a.transpose(0, 2, 1) + n * np.eye(n)
+    right = array((3001, n, 2), "float64")
+
+    def build(b: Any, a: Any, r: Any) -> Any:
+        return b.cholesky(a), b.lu_solve(*b.lu(a)[:2], r, adjoint=False)
+
+    code = compiled(build, a, right)
+    assert cut(code)
+    lower, solved = with_counts(code, a, right)
+    np.testing.assert_allclose(lower, np.linalg.cholesky(a), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(solved, np.linalg.solve(a, right), rtol=1e-8, atol=1e-10)
+    a[2000] = 0
+    for count in COUNTS:
+        threads.set_threads(count)
+        with pytest.raises(InvalidArgumentError):
+            code.run([a, right])
+
+
+@pytest.mark.parametrize("shapes", [((5003, 8, 8), (5003, 8, 8)), ((7, 1801, 8, 4), (7, 1801, 4, 8)),
+                                    ((5003, 8, 8), (8, 8)), ((70, 81, 8, 8), (70, 1, 8, 8))])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_of_many_matrices(shapes: tuple[tuple[int, ...], tuple[int, ...]], dtype: str) -> None:
+    left, right = (array(s, dtype, k) for k, s in enumerate(shapes))
+    code = compiled(lambda b, x, y: b.matmul(x, y, transpose_a=False, transpose_b=False), left, right)
+    assert cut(code) == (shapes[1] != (70, 1, 8, 8))  # a batch that is repeated inside is not even
+    np.testing.assert_allclose(with_counts(code, left, right)[0], left @ right, rtol=2e-4, atol=1e-4)

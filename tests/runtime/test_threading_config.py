@@ -11,7 +11,7 @@ import pullback as pb
 
 def test_numbers_are_kept() -> None:
     of = pb.config.threading
-    assert of.get_intra_op_parallelism_threads() == 0 and of.get_inter_op_parallelism_threads() == 0
+    assert (of.get_intra_op_parallelism_threads(), of.get_inter_op_parallelism_threads()) == (0, 0)
     try:
         of.set_intra_op_parallelism_threads(3)
         of.set_inter_op_parallelism_threads(2)
