@@ -90,7 +90,9 @@ def _loops(code: KernelCode | None) -> str:
     lanes = f" by {s.lanes}x{s.unroll} lanes"
     loops = [f"{s.extents[level]}" + (lanes if level == s.vector else "") for level in s.order]
     blocks = f", blocks of {s.block}" if s.split is not None else ""
-    return f" as loops {' / '.join(loops)}{blocks}"
+    cut = code.cut
+    shared = f", {cut.count} pieces of {cut.size} for threads" if cut else ""
+    return f" as loops {' / '.join(loops)}{blocks}{shared}"
 
 
 def work(plan: Plan, module: Module) -> float:

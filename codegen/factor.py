@@ -17,10 +17,12 @@ from .blas import BlasInfo
 from .emitter import Context, Reg
 from .matrix_code import Matrix, MatrixCode, Size
 from .nest import vector_bytes
+from .pieces import Pieces, stretches
 from .scope import Carried, Scope
 from .substitute import SMALL, rows, substitute
 
 OPS = ("cholesky", "lu", "lu_solve", "triangular_solve")
+STEPS_PER_NS = 5.0
 
 
 def function(op: Op, context: Context, functions: dict[str, str], blas: Callable[[], BlasInfo]) -> str:
@@ -43,9 +45,22 @@ def function(op: Op, context: Context, functions: dict[str, str], blas: Callable
                 places.append(code.move(scope, p, by, scalar.MEMORY[v.type.dtype.short]))
             _WRITERS[op.kind.name](code, scope, op, places)
 
-        code.each(code.top, 0, count, one)
-        functions[name] = code.finish(name, params)
+        cut = _shared(op, count)
+        if cut is None:
+            code.each(code.top, 0, count, one)
+            functions[name] = code.finish(name, params)
+        else:
+            code.each(code.top, Reg("%low", "i64"), Reg("%high", "i64"), one)
+            functions[name] = code.finish_in_pieces(name, params, cut, count)
     return name
+
+
+def _shared(op: Op, count: int) -> Pieces | None:
+    """How threads share a batch: not where its matrices are so large that BLAS, with its own threads, is called."""
+    *_, rows, columns = shape_of(op.operands[0])
+    if not count or max(rows, columns) > block_size():
+        return None
+    return stretches(count, prod(shape_of(op.results[0])) * columns / STEPS_PER_NS)
 
 
 def block_size() -> int:

@@ -219,11 +219,11 @@ def _resolve(name: str, symbols: Mapping[str, int]) -> int | None:
     found = symbols.get(name)
     if found is not None:
         return found
-    address: int | None = _of_process(name) if sys.platform == "linux" else None
+    address: int | None = of_process(name) if sys.platform == "linux" else None
     return binding().address_of_symbol(name) if address is None else address
 
 
-def _of_process(name: str) -> int | None:
+def of_process(name: str) -> int | None:
     """A symbol of the process or of libm, found without LLVM."""
     for library in (None, "libm.so.6"):
         with contextlib.suppress(OSError, AttributeError):

@@ -18,6 +18,7 @@ from .emitter import Context, Emitter, Reg
 from .evaluate import Evaluator, dtype_of
 from .index_map import At, Index, Var, atom, substitute
 from .nest import Schedule, schedule, vector_bytes
+from .pieces import Pieces, PieceWriter, partial, pieces
 from .plan import Kernel, Leaf, Plan, Root, is_literal
 from .reduce_loops import Accumulator
 from .scope import Carried, Scope, Val, loop, once
@@ -33,7 +34,7 @@ class KernelCode:
     Attributes:
       name, text: the function. pointers: whose buffers it takes, in order. numbers: the 0-d values after them.
       checks: whether it returns an i32 status instead of nothing; `late` if something may have been written then.
-      schedule: its loops, for dumps (None for a routine).
+      schedule: its loops, for dumps (None for a routine). cut: how several threads share it (None: they do not).
     """
 
     name: str
@@ -43,6 +44,7 @@ class KernelCode:
     checks: bool
     schedule: Schedule | None = None
     late: bool = False
+    cut: Pieces | None = None
 
 
 def attributes() -> str:
@@ -57,6 +59,8 @@ class KernelWriter:
         self, plan: Plan, kernel: Kernel, context: Context, checks: Checks, fma: bool, contract: bool = False
     ) -> None:
         self.schedule = schedule(kernel)
+        self.cut = pieces(self.schedule)
+        self.partials: dict[Value, str] = {}  # what reductions over the cut level leave, with its address
         self.pointers: dict[Value, str] = {}
         self.numbers: dict[Value, Val] = {}
         self.allocas: list[str] = []
@@ -73,7 +77,7 @@ class KernelWriter:
     # -- what the function is given ----------------------------------------------------------------------------------
 
     def _pointer(self, v: Value) -> str:
-        return self.pointers.setdefault(v, f"%b{len(self.pointers)}")
+        return self.partials.get(v) or self.pointers.setdefault(v, f"%b{len(self.pointers)}")
 
     def _number(self, v: Value) -> Val:
         if v not in self.numbers:
@@ -93,6 +97,13 @@ class KernelWriter:
         """The whole function."""
         self._early_checks()
         self.nest(0, self.top)
+        text = self._whole() if self.cut is None else self._in_pieces(self.cut)
+        late = self.checks and self.ev.reports > self.early
+        return KernelCode(
+            NAME, text, list(self.pointers), list(self.numbers), self.checks, self.schedule, late, self.cut
+        )
+
+    def _whole(self) -> str:
         params = [f"ptr {p}" for p in self.pointers.values()]
         params += [f"{n.reg.ty} {n.reg.text}" for n in self.numbers.values()]
         head = f"define private {'i32' if self.checks else 'void'} @{NAME}({', '.join(params)}) {attributes()} {{"
@@ -100,9 +111,17 @@ class KernelWriter:
         if self.checks:
             self.allocas += ["  %status = alloca i32", "  store i32 0, ptr %status"]
             end = ["  %failed = load i32, ptr %status", "  ret i32 %failed"]
-        text = "\n".join([head, "entry:", *self.allocas, *self.top.scalar.lines, *end, "}"])
-        late = self.checks and self.ev.reports > self.early
-        return KernelCode(NAME, text, list(self.pointers), list(self.numbers), self.checks, self.schedule, late)
+        return "\n".join([head, "entry:", *self.allocas, *self.top.scalar.lines, *end, "}"])
+
+    def _in_pieces(self, cut: Pieces) -> str:
+        """The nest as a function that does one piece, and one that has them done and joins what they leave."""
+        accs = [a for a in self.accumulators if a.partial is not None]
+        results = [self._pointer(a.root.target) for a in accs]
+        writer = PieceWriter(NAME, cut, attributes(), self.checks)
+        writer.pointers = list(self.pointers.values())
+        writer.numbers = [n.reg for n in self.numbers.values()]
+        extent, em = self.schedule.extents[cut.level], self.top.scalar
+        return writer.write(extent, accs, results, self.allocas, em.lines, em.context)
 
     def _early_checks(self) -> None:
         """Looks at indices that are the same at every point, and leaves before anything is written if one is bad."""
@@ -120,7 +139,7 @@ class KernelWriter:
             bad, wrong, good = em.op("load i32, ptr %status", "i32"), em.new_label("wrong"), em.new_label("good")
             em.raw(f"br i1 {em.compare('ne', bad, 0).text}, label %{wrong}, label %{good}")
             em.label(wrong)
-            em.raw(f"ret i32 {bad.text}")
+            em.raw("ret void" if self.cut else f"ret i32 {bad.text}")
             em.label(good)
 
     # -- loops -------------------------------------------------------------------------------------------------------
@@ -140,6 +159,9 @@ class KernelWriter:
                 outlives = begin < last or (blocks and not cut)
                 acc.empty = bool(root.axes & self.limited)
                 acc.reserve(self._alloca, s.lanes, outlives, cut)
+                if self.cut is not None and self.cut.level in root.axes:
+                    acc.partial = partial(acc)
+                    self.partials[acc.partial] = PieceWriter.part(len(self.partials))
                 out.append(acc)
         return out
 
@@ -165,6 +187,8 @@ class KernelWriter:
     def bounds(self, level: int) -> tuple[str, str]:
         """Where the loop of a level begins and ends, as operands: where something is done, if that is known."""
         low, high = "0", str(self.schedule.extents[level])
+        if self.cut is not None and level == self.cut.level:
+            low, high = "%low", "%high"
         if level not in self.limited:
             return low, high
         em = self.top.scalar
@@ -282,6 +306,9 @@ class KernelWriter:
         even = s.split == s.vector and s.vector not in self.limited
         if even and divides(s.block, s.extents[s.split]) and s.block % step == 0:  # type: ignore[index]
             return high
+        pieces_of_it = self.cut is not None and s.vector == self.cut.level != s.split
+        if pieces_of_it and s.vector not in self.limited and divides(step, s.extents[s.vector]):  # type: ignore[index]
+            return high  # as the pieces' sizes are multiples of it, too
         em = scope.scalar
         span = em.sub(Reg(high, "i64"), Reg(low, "i64"))
         return em.add(Reg(low, "i64"), em.and_(span, -step)).text

@@ -6,6 +6,7 @@ never come here: `lowering.py` writes them as sums of products, which fuse with 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from math import prod
 from typing import Any
@@ -15,10 +16,12 @@ from . import gemm
 from .access import shape_of
 from .blas import BlasInfo
 from .blas_emit import declare_gemm, emit_gemm_call
-from .emitter import Reg
+from .emitter import Emitter, Reg
 from .index_map import strides_of
+from .loops import attributes
+from .pieces import PieceWriter, stretches
 from .scope import Carried, Scope, loop
-from .special import untransposed
+from .special import MULTIPLY_ADDS_PER_NS, untransposed
 
 
 def emit(
@@ -44,10 +47,51 @@ def emit(
     element = "float" if dtype.itemsize == 4 else "double"
     steps = [_batch_steps(shape_of(v)[:-2], batch, prod(shape_of(v)[-2:])) for v in (a, b, out)]
     if gemm.suits(m, n, k, trans_b, dtype.itemsize):
-        call = _own_call(gemm.function((m, n, k), trans_a, element, scope.scalar.context, functions))
+        one = gemm.function((m, n, k), trans_a, element, scope.scalar.context, functions)
+        many = _shared(one, batch, steps, m * n * k, element, scope.scalar, functions)
+        if many:
+            scope.scalar.raw(f"call void @{many}({', '.join(f'ptr {p}' for p in pointers)})")
+            return
+        call = _own_call(one)
     else:
         call = _blas_call(scope, find_blas(), dtype, (m, n, k), (trans_a, trans_b))
     _batches(scope, batch, steps, pointers, element, call)
+
+
+def _shared(
+    one: str, batch: list[int], steps: list[list[int]], work: int, memory: str, main: Emitter, functions: dict[str, str]
+) -> str:
+    """The name of a function that has threads share the products of a large batch; empty where that does not suit."""
+    count = prod(batch)
+    cut = stretches(count, count * work / MULTIPLY_ADDS_PER_NS)
+    by = [_even(batch, s) for s in steps]
+    if cut is None or any(step is None for step in by):
+        return ""
+    name = f"{one}_by_{'_'.join(map(str, by))}_of_{count}"
+    if name not in functions:
+        writer = PieceWriter(name, cut, attributes(), checks=False)
+        writer.pointers = ["%a", "%b", "%c"]
+        top = Scope(None, -1, main.fork(0), 0)
+
+        def body(inner: Scope, _: Carried) -> Carried:
+            em, i = inner.scalar, Reg(inner.vars[0], "i64")
+            places = [
+                em.op(f"getelementptr {memory}, ptr {p}, i64 {em.mul(i, step or 0).text}", "ptr").text
+                for p, step in zip(writer.pointers, by, strict=True)
+            ]
+            _own_call(one)(inner, places)
+            return []
+
+        loop(top, 0, 0, ("%low", "%high", 1), [], body, sure=True)
+        functions[name] = writer.write(count, [], [], [], top.scalar.lines, main.context)
+    return name
+
+
+def _even(batch: list[int], steps: list[int]) -> int | None:
+    """How far an operand moves from one matrix of the batch to the next, over all of its dimensions, if it is even."""
+    sizes = [(n, s) for n, s in zip(batch, steps, strict=True) if n != 1]
+    even = all(s == inner * n for (_, s), (n, inner) in itertools.pairwise(sizes))
+    return sizes[-1][1] if sizes and even else None
 
 
 def _own_call(name: str) -> Callable[[Scope, list[str]], None]:

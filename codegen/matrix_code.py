@@ -17,6 +17,7 @@ from .emitter import Context, Emitter, Reg
 from .host import host
 from .loops import attributes
 from .nest import vector_bytes
+from .pieces import Pieces, PieceWriter
 from .scope import Carried, Scope, loop, once
 
 Size = int | Reg
@@ -49,6 +50,12 @@ class MatrixCode:
         start = ["  %status = alloca i32", "  store i32 0, ptr %status", *self.start]
         end = ["  %failed = load i32, ptr %status", "  ret i32 %failed"]
         return "\n".join([head, "entry:", *start, *self.top.scalar.lines, *end, "}"])
+
+    def finish_in_pieces(self, name: str, params: Sequence[str], cut: Pieces, count: int) -> str:
+        """The same for threads: the body goes from `%low` to `%high`, some of the `count` trips."""
+        writer = PieceWriter(name, cut, attributes(), checks=True)
+        writer.pointers = list(params)
+        return writer.write(count, [], [], self.start, self.top.scalar.lines, self.top.scalar.context)
 
     def fail(self, scope: Scope, bad: Reg) -> None:
         """Sets the status where the condition holds."""

@@ -16,7 +16,7 @@ import numpy as np
 from ..ir.graph import Op, Value
 from ..ir.sizes import Session
 from ..ir.types import StackType
-from . import access, factor, helpers, matmul, memory, opaque, order, python_calls, scalar, size_table
+from . import access, factor, helpers, matmul, memory, opaque, order, python_calls, scalar, size_table, threads
 from .blas import BlasInfo, available
 from .buffers import Memory, Place, assign, bytes_of
 from .checks import Checks
@@ -113,6 +113,8 @@ class ModuleWriter:
         symbols = (self.blas.symbols() if self.blas else {}) | self.stacks.symbols()
         if names:
             symbols |= helpers.addresses(names, self.context.decls)
+        if "pb_parallel" in self.context.decls:
+            symbols["pb_parallel"] = threads.symbol()
         keep: list[object] = [self.blas]
         if self.effects.used:
             symbols |= {"pb_tell": python_calls.symbol("pb_tell"), "pb_teller": id(self.effects.teller)}
@@ -137,7 +139,10 @@ class ModuleWriter:
         return "\n".join([head, "entry:", *size_table.in_main(lines, len(self.plan.fn.params)), *lines, "}"])
 
     def _kernel_texts(self) -> list[str]:
-        return [text.replace(f"@{NAME}(", f"@{name}(", 1) for text, name in self.names.items()]
+        return [
+            text.replace(f"@{NAME}.piece", f"@{name}.piece").replace(f"@{NAME}(", f"@{name}(", 1)
+            for text, name in self.names.items()
+        ]
 
     # -- operands ----------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..ir.graph import Value
 from . import memory, scalar
 from .emitter import Emitter, Reg
 from .plan import Root
@@ -56,7 +57,7 @@ class Accumulator:
     Attributes:
       start: depth of the first loop it takes together. wide: whether there is a value per lane. joined: whether the
       lanes are elements of one result. total: the stack slot of the f64 sum over blocks, or empty. empty: whether there
-      may be nothing to take in.
+      may be nothing to take in. partial: where the result of one piece of the nest goes, where it is cut (`pieces`).
     """
 
     def __init__(self, ev: Evaluator, root: Root, start: int, wide: bool, joined: bool) -> None:
@@ -67,6 +68,7 @@ class Accumulator:
         self.total = ""
         self.now: Reg | None = None
         self.empty = False
+        self.partial: Value | None = None
 
     def first(self, scope: Scope) -> Reg:
         """The starting value: the identity in every lane."""
@@ -157,7 +159,8 @@ class Accumulator:
         em = scope.emitter(per_lane)
         if self.total:
             value = em.op(f"load {em.ty('double')}, ptr {self.total}", "double")
-            value = em.convert("fptrunc", value, "float")
+            value = value if self.partial else em.convert("fptrunc", value, "float")
         else:
             value = self._lanes_done(scope)
-        memory.store(self.ev, self.root.target, self.root.position, Val(value, scope.depth, per_lane), scope)
+        result = Val(value, scope.depth, per_lane)
+        memory.store(self.ev, self.partial or self.root.target, self.root.position, result, scope)

@@ -9,16 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_NAME = re.compile(r"%size\.(\d+)")
-TABLE = "ptr %sizes"
+_SIZE = re.compile(r"%size\.(\d+)")
+NAME = "%sizes"
+TABLE = f"ptr {NAME}"
 
 
 def numbers(lines: Sequence[str]) -> list[int]:
     """The numbers of the sizes that some lines of code use, ascending."""
-    return sorted({int(k) for line in lines for k in _NAME.findall(line)})
+    return sorted({int(k) for line in lines for k in _SIZE.findall(line)})
 
 
-def _loads(used: Sequence[int]) -> list[str]:
+def loads(used: Sequence[int]) -> list[str]:
+    """Lines that load the sizes with these numbers."""
     out = []
     for k in used:
         out.append(f"  %size.at.{k} = getelementptr i64, {TABLE}, i64 {k}")
@@ -32,7 +34,7 @@ def in_main(lines: Sequence[str], params: int) -> list[str]:
     if not used and not any(TABLE in line for line in lines):
         return []
     slot = f"  %sizes.at = getelementptr ptr, ptr %ins, i64 {params}"
-    return [slot, "  %sizes = load ptr, ptr %sizes.at", *_loads(used)]
+    return [slot, "  %sizes = load ptr, ptr %sizes.at", *loads(used)]
 
 
 def in_kernel(text: str) -> tuple[str, list[str]]:
@@ -43,4 +45,4 @@ def in_kernel(text: str) -> tuple[str, list[str]]:
     head, rest = text.split("(", 1)
     comma = "" if rest.startswith(")") else ", "
     before, after = rest.split("entry:\n", 1)
-    return "\n".join([f"{head}({TABLE}{comma}{before}entry:", *_loads(used), after]), [TABLE]
+    return "\n".join([f"{head}({TABLE}{comma}{before}entry:", *loads(used), after]), [TABLE]

@@ -26,8 +26,7 @@ _TAKES = {
 SCATTERS = ("scatter_add", "scatter_update")  # write into what held their first operand
 NUMPY = ("eigh",)  # run by NumPy: `effects`
 
-_MULTIPLY_ADDS_PER_NS = 40.0
-_FACTOR_STEPS_PER_NS = 5.0
+MULTIPLY_ADDS_PER_NS = 40.0
 _SORT_NS = 20.0
 _NUMPY_NS = 10_000.0
 
@@ -56,9 +55,9 @@ def work(op: Op) -> float | None:
     name = op.kind.name
     if name == "matmul":
         k = estimate(shape_of(op.operands[0])[-2 if op.attrs["transpose_a"] else -1])
-        return 30 + _elements(op.results[0]) * k / _MULTIPLY_ADDS_PER_NS
+        return 30 + _elements(op.results[0]) * k / MULTIPLY_ADDS_PER_NS
     if name in factor.OPS:
-        return 30 + _elements(op.results[0]) * estimate(shape_of(op.operands[0])[-1]) / _FACTOR_STEPS_PER_NS
+        return 30 + _elements(op.results[0]) * estimate(shape_of(op.operands[0])[-1]) / factor.STEPS_PER_NS
     if name in order.OPS:
         return 5 + _elements(op.results[0]) * _SORT_NS
     if name in NUMPY:

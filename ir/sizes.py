@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .dim_bounds import LEAST, bounds
-from .dims import Dim, DimLike, floordiv, substitute, symbol
+from .dims import Dim, DimLike, floordiv, maximum, substitute, symbol
 
 _POWERS = 8
 _NUMBERS = (float, complex, np.ndarray, np.generic, Dim)
@@ -343,6 +343,14 @@ def has_named(types: Any) -> bool:
 def estimate(n: Any) -> int:
     """The number in the call at hand: for choices that are right for all sizes, and of which one is faster."""
     return n.hint if type(n) is Size else n
+
+
+def larger(a: Any, b: Any) -> Any:
+    """The larger of two sizes, which may be one or the other for different calls."""
+    for n in (a, b):
+        if type(n) is Size:
+            return n.session.size(maximum(dim_of(a), dim_of(b)))
+    return max(a, b)
 
 
 def divides(by: int, n: Any) -> bool:

@@ -29,6 +29,7 @@ from . import random as _random
 from . import (
     tfe as _tfe,
 )
+from . import threading_config as _threading
 
 _MATH = """abs accumulate_n acos acosh add add_n angle argmax argmin asin asinh atan atan2
 atanh bincount ceil conj cos cosh count_nonzero cumprod cumsum cumulative_logsumexp divide divide_no_nan equal erf erfc
@@ -131,6 +132,7 @@ config = namespace(
         "list_logical_devices": misc.list_logical_devices,
         "set_visible_devices": misc.set_visible_devices,
         "experimental": types.SimpleNamespace(list_physical_devices=misc.list_physical_devices),
+        "threading": types.SimpleNamespace(**_module(_threading, _threading.NAMES)),
     },
     "Settings of the process.",
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import sys
 
@@ -79,8 +78,12 @@ def _native() -> str:
 
 
 def _threads() -> str:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"1 used by compiled code, {cores} available"
+    from ..codegen import cores, threads
+
+    try:
+        return f"{threads.threads()} used by large kernels ({cores.described()})"
+    except ValueError as e:
+        return str(e)
 
 
 def report(color: bool = False) -> str:

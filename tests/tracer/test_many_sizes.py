@@ -172,7 +172,7 @@ def test_sizes_do_not_trace_again(name: str) -> None:
 def test_the_bits_are_those_of_code_for_one_size(name: str) -> None:
     many = pb.function(lambda x: gradient(ONE[name], x))
     many(vector(9))
-    for n in (10, 15, 16, 17, 64, 65, 127, 1000, 4096, 4097, 10_000):
+    for n in (10, 15, 16, 17, 64, 65, 127, 1000, 4096, 4097, 10_000, 100_003, 400_000, 1_500_001):
         one = pb.function(lambda x: gradient(ONE[name], x))
         same(many(vector(n)), one(vector(n)), exact=True)
     assert many.trace_count == 2
