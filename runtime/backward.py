@@ -21,7 +21,8 @@ from ..ir.chosen import Pair, joined, shares, whole
 from ..ir.derive import fit
 from ..ir.dtypes import _BY_NP as BY_NUMPY
 from ..ir.dtypes import DType, as_dtype
-from ..ir.opdef import Into, NoGradient, OpDef, get
+from ..ir.elementwise import Elementwise
+from ..ir.opdef import Into, NoGradient, OpDef, get, table
 from ..ir.quiet import Quiet
 from .eager_builder import EAGER
 from .location import at
@@ -58,6 +59,11 @@ class SweepBuilder(RawBuilder):
             np.add.at(operands[0], operands[1], operands[2])
             return operands[0]
         return op.eager(attrs, *operands)
+
+
+for _op in table():  # inside of a sweep NumPy is quiet already, and its scalars do as well as arrays
+    if isinstance(_op, Elementwise) and type(_op).eager is Elementwise.eager:
+        setattr(SweepBuilder, _op.name, staticmethod(_op.fn))
 
 
 class Cotangents:
@@ -148,57 +154,105 @@ def connected(records: Iterable[Record], sources: Iterable[int]) -> tuple[list[R
 
 
 def sweep(
-    records: Iterable[Record], seeds: Sequence[tuple[int, Any]], sources: Sequence[int], raw: bool
+    records: list[Record], seeds: Sequence[tuple[int, Any]], sources: set[int], raw: bool, reach: Any = None
 ) -> dict[int, Any]:
     """The cotangents of the sources: arrays when `raw`, else tensors; a source that is not reached is missing.
 
     Args:
       records: in the order of execution. seeds: identities of targets with their cotangents. sources: identities.
+      reach: the identities of all tensors that depend on the sources, where all records are known to do so.
 
     Raises:
       LookupError: an op on the way has no derivative rule.
     """
-    active, reach = connected(records, sources)
+    if reach is None:
+        records, reach = connected(records, sources)
     cts = Cotangents(SweepBuilder() if raw else EAGER)
     for key, g in seeds:
         if key in reach:
             cts.add(key, g)
-    wanted = set(sources)
     if raw:
         with Quiet():
-            _run(active, cts, reach, wanted)
+            _run_raw(records, cts, reach, sources)
     else:
-        _run(active, cts, reach, wanted)
-    return {k: cts.values[k] for k in wanted if k in cts.values}
+        for record in reversed(records):
+            _step(record, cts, reach, sources)
+    if cts.masks:
+        cts.settle()
+    return {k: cts.values[k] for k in sources if k in cts.values}
 
 
-def _run(active: list[Record], cts: Cotangents, reach: set[int], wanted: set[int]) -> None:
-    b, raw = cts.b, cts.raw
-    while active:
-        op, attrs, xs, outs = active.pop()
-        gs: list[Any] = []
-        found = False
-        masks: Any = None
-        for o in outs:
-            key = id(o)
-            mask = cts.masks.get(key) if cts.masks else None
-            if mask is not None:
-                masks = masks or {}
-                masks[len(gs)] = mask
-            g = cts.look(key) if key in wanted else cts.take(key)
-            found = found or g is not None
-            gs.append(g)
-        if not found:
+def _run_raw(records: list[Record], cts: Cotangents, reach: Any, wanted: set[int]) -> None:
+    """The sweep over arrays: elementwise ops on floats here, all others by `_step`."""
+    values, masks, owned = cts.values, cts.masks, cts.b.owned
+    for record in reversed(records):
+        op, _, xs, outs = record
+        if not getattr(op, "simple", False) or masks:
+            _step(record, cts, reach, wanted)
             continue
-        needs = [id(x) in reach for x in xs]
-        ys, vs = ([o._data for o in outs], [x._data for x in xs]) if raw else (outs, xs)
-        if masks is not None or getattr(op, "picks", None):
-            _add_pairs(op, cts, attrs, ys, vs, gs, masks or {}, needs, xs)
+        key = id(outs[0])
+        g = values.get(key)
+        if g is None:
             continue
-        for x, g, need in zip(xs, _shares(op, b, attrs, ys, vs, gs, needs), needs, strict=True):
-            if g is not None and need:
-                cts.add(id(x), g)
-    cts.settle()
+        if g.dtype.kind != "f":
+            _step(record, cts, reach, wanted)
+            continue
+        if key not in wanted:
+            del values[key]
+        if owned:
+            owned.pop(id(g), None)
+        _add_shares(op.partials, cts.b, values, outs[0]._data, xs, g, reach)
+
+
+def _add_shares(partials: Any, b: SweepBuilder, values: dict[int, Any], y: Any, xs: Any, g: Any, reach: Any) -> None:
+    """What the operands of an elementwise op get: partial * g, summed over what was broadcast."""
+    vs = (xs[0]._data,) if len(xs) == 1 else (xs[0]._data, xs[1]._data)
+    if not y.ndim:  # NumPy is quicker with scalars than with arrays of no dimensions
+        g, y, vs = g[()], y[()], tuple([v[()] for v in vs])
+    owned = b.owned
+    for x, v, partial in zip(xs, vs, partials, strict=True):
+        key = id(x)
+        if partial is None or key not in reach:
+            continue
+        share = partial(b, g, y, *vs)
+        if share.shape != v.shape or share.dtype is not v.dtype:
+            share = fit(b, share, v)
+        running = values.get(key)
+        if running is None:
+            values[key] = share
+        elif id(running) in owned:
+            np.add(running, share, out=running)
+        else:
+            values[key] = total = running + share
+            if total.ndim:
+                owned[id(total)] = total
+
+
+def _step(record: Record, cts: Cotangents, reach: Any, wanted: set[int]) -> None:
+    """One record of any op, on arrays or tensors."""
+    op, attrs, xs, outs = record
+    gs: list[Any] = []
+    found = False
+    masks: Any = None
+    for o in outs:
+        key = id(o)
+        mask = cts.masks.get(key) if cts.masks else None
+        if mask is not None:
+            masks = masks or {}
+            masks[len(gs)] = mask
+        g = cts.look(key) if key in wanted else cts.take(key)
+        found = found or g is not None
+        gs.append(g)
+    if not found:
+        return
+    needs = [id(x) in reach for x in xs]
+    ys, vs = ([o._data for o in outs], [x._data for x in xs]) if cts.raw else (outs, xs)
+    if masks is not None or getattr(op, "picks", None):
+        _add_pairs(op, cts, attrs, ys, vs, gs, masks or {}, needs, xs)
+        return
+    for x, g, need in zip(xs, _shares(op, cts.b, attrs, ys, vs, gs, needs), needs, strict=True):
+        if g is not None and need:
+            cts.add(id(x), g)
 
 
 def _add_pairs(

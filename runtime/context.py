@@ -85,17 +85,17 @@ class SlowMode:
 
     def enter(self) -> None:
         """One more reason."""
-        self._add(1)
+        with self._lock:
+            self.count = n = self.count + 1
+            if self._native is not None:
+                self._native.value = n
 
     def leave(self) -> None:
         """One reason less."""
-        self._add(-1)
-
-    def _add(self, n: int) -> None:
         with self._lock:
-            self.count += n
+            self.count = n = self.count - 1
             if self._native is not None:
-                self._native.value = self.count
+                self._native.value = n
 
 
 class Context(threading.local):
@@ -167,9 +167,13 @@ def pop(recorder: Recorder) -> None:
     """The recorder, which was pushed, sees no more. An exception that left a branch or loop of a trace may have
     left the list of another place behind: its count is given back all the same."""
     slow_mode.leave()
-    for i in range(len(context.recorders) - 1, -1, -1):
-        if context.recorders[i] is recorder:
-            del context.recorders[i]
+    recorders = context.recorders
+    if recorders and recorders[-1] is recorder:
+        recorders.pop()
+        return
+    for i in range(len(recorders) - 1, -1, -1):
+        if recorders[i] is recorder:
+            del recorders[i]
             return
 
 

@@ -294,6 +294,7 @@ def wrap(a: Any) -> Tensor:
     return Tensor(as_storage(a))
 
 
-from . import arithmetic, elementwise, handles, indexing, numpy_protocol, operators, printing  # noqa: E402  (they need the class above)
+from . import arithmetic, handles, indexing, numpy_protocol, operators, printing  # noqa: E402  (they need the class above)
 
-operators.bind(arithmetic=arithmetic, indexing=indexing, numpy_protocol=numpy_protocol, binary=elementwise.binary)
+operators.bind(arithmetic=arithmetic, indexing=indexing, numpy_protocol=numpy_protocol)
+operators.bind(**{k: v for k, v in vars(arithmetic).items() if k.startswith("run_")})
