@@ -19,8 +19,8 @@ from .opdef import OpDef, find, get
 from .types import Shape, TensorType
 
 
-class Builder:
-    """Shared part of all builders. Subclasses give `apply`, `const`, `shape`, `dtype`."""
+class BaseBuilder:
+    """Shared part of all builders. Subclasses give `apply`, `const`, `shape`, `dtype`, and the ops as methods."""
 
     def apply(self, op: OpDef, operands: Sequence[Any], attrs: Attrs) -> Any:
         """The op on the operands: one operand back, or a tuple when the op has several results."""
@@ -46,6 +46,10 @@ class Builder:
     def zeros_like(self, x: Any) -> Any:
         """Zeros of the shape and dtype of `x`."""
         return self.full(self.shape(x), 0, self.dtype(x))
+
+
+class Builder(BaseBuilder):
+    """A builder that has the ops of the table as methods, each from when it is first asked for."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_"):

@@ -21,11 +21,11 @@ from ..ir.chosen import Pair, joined, shares, whole
 from ..ir.derive import fit
 from ..ir.dtypes import _BY_NP as BY_NUMPY
 from ..ir.dtypes import DType, as_dtype
-from ..ir.elementwise import Elementwise
-from ..ir.opdef import Into, NoGradient, OpDef, get, table
-from ..ir.quiet import Quiet
+from ..ir.opdef import Into, NoGradient, OpDef, get
+from ..ir.quiet import enter, leave
 from .eager_builder import EAGER
 from .location import at
+from .pull import RULES, summed
 
 Record = tuple[Any, Any, Sequence[Any], Sequence[Any]]
 _ADD_AT, _SCATTER = get("add_at"), get("scatter_add")
@@ -61,17 +61,13 @@ class SweepBuilder(RawBuilder):
         return op.eager(attrs, *operands)
 
 
-for _op in table():  # inside of a sweep NumPy is quiet already, and its scalars do as well as arrays
-    if isinstance(_op, Elementwise) and type(_op).eager is Elementwise.eager:
-        setattr(SweepBuilder, _op.name, staticmethod(_op.fn))
-
-
 class Cotangents:
     """The running cotangents, by the identity of the tensors, and where those hold that `where` chose."""
 
-    def __init__(self, builder: Any) -> None:
-        self.b = builder
-        self.raw = isinstance(builder, SweepBuilder)
+    __slots__ = ("b", "masks", "raw", "values")
+
+    def __init__(self, builder: Any, raw: bool) -> None:
+        self.b, self.raw = builder, raw
         self.values: dict[int, Any] = {}
         self.masks: dict[int, Any] = {}
 
@@ -102,14 +98,7 @@ class Cotangents:
                     b.own(new)
                 return new
             return g.add(running)
-        if running is None:
-            return g
-        if id(running) in b.owned:
-            return np.add(running, g, out=running)
-        new = np.add(running, g)
-        if type(new) is np.ndarray and new.ndim:
-            b.own(new)
-        return new
+        return g if running is None else summed(running, g, b.owned)
 
     def _whole(self, key: int, running: Any) -> Any:
         mask = self.masks.pop(key, None)
@@ -156,7 +145,7 @@ def connected(records: Iterable[Record], sources: Iterable[int]) -> tuple[list[R
 def sweep(
     records: list[Record], seeds: Sequence[tuple[int, Any]], sources: set[int], raw: bool, reach: Any = None
 ) -> dict[int, Any]:
-    """The cotangents of the sources: arrays when `raw`, else tensors; a source that is not reached is missing.
+    """The cotangents, those of the sources among them: arrays when `raw`, else tensors; of what is not reached, none.
 
     Args:
       records: in the order of execution. seeds: identities of targets with their cotangents. sources: identities.
@@ -167,30 +156,36 @@ def sweep(
     """
     if reach is None:
         records, reach = connected(records, sources)
-    cts = Cotangents(SweepBuilder() if raw else EAGER)
+    cts = Cotangents(SweepBuilder() if raw else EAGER, raw)
     for key, g in seeds:
-        if key in reach:
+        if key in cts.values:
             cts.add(key, g)
+        elif key in reach:
+            cts.values[key] = g
     if raw:
-        with Quiet():
+        token = enter()
+        try:
             _run_raw(records, cts, reach, sources)
+        finally:
+            leave(token)
     else:
         for record in reversed(records):
             _step(record, cts, reach, sources)
-    if cts.masks:
         cts.settle()
-    return {k: cts.values[k] for k in sources if k in cts.values}
+    return cts.values
 
 
 def _run_raw(records: list[Record], cts: Cotangents, reach: Any, wanted: set[int]) -> None:
-    """The sweep over arrays: elementwise ops on floats here, all others by `_step`."""
+    """The sweep over arrays: simple ops on floats by the rules of `pull.py`, all others by `_step`."""
     values, masks, owned = cts.values, cts.masks, cts.b.owned
     for record in reversed(records):
         op, _, xs, outs = record
-        if not getattr(op, "simple", False) or masks:
+        rule = RULES.get(op)
+        if rule is None or masks:
             _step(record, cts, reach, wanted)
             continue
-        key = id(outs[0])
+        y = outs[0]
+        key = id(y)
         g = values.get(key)
         if g is None:
             continue
@@ -201,31 +196,9 @@ def _run_raw(records: list[Record], cts: Cotangents, reach: Any, wanted: set[int
             del values[key]
         if owned:
             owned.pop(id(g), None)
-        _add_shares(op.partials, cts.b, values, outs[0]._data, xs, g, reach)
-
-
-def _add_shares(partials: Any, b: SweepBuilder, values: dict[int, Any], y: Any, xs: Any, g: Any, reach: Any) -> None:
-    """What the operands of an elementwise op get: partial * g, summed over what was broadcast."""
-    vs = (xs[0]._data,) if len(xs) == 1 else (xs[0]._data, xs[1]._data)
-    if not y.ndim:  # NumPy is quicker with scalars than with arrays of no dimensions
-        g, y, vs = g[()], y[()], tuple([v[()] for v in vs])
-    owned = b.owned
-    for x, v, partial in zip(xs, vs, partials, strict=True):
-        key = id(x)
-        if partial is None or key not in reach:
-            continue
-        share = partial(b, g, y, *vs)
-        if share.shape != v.shape or share.dtype is not v.dtype:
-            share = fit(b, share, v)
-        running = values.get(key)
-        if running is None:
-            values[key] = share
-        elif id(running) in owned:
-            np.add(running, share, out=running)
-        else:
-            values[key] = total = running + share
-            if total.ndim:
-                owned[id(total)] = total
+        rule(g, y._data, xs, reach, values, owned)
+    if masks:
+        cts.settle()
 
 
 def _step(record: Record, cts: Cotangents, reach: Any, wanted: set[int]) -> None:

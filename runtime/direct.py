@@ -38,20 +38,6 @@ def remember(op: OpDef, dtype: np.dtype[Any]) -> None:
         known(op)[dtype] = op.differentiable and op.result == "same" and dtype.kind in "fcV"
 
 
-def keep(recorders: list[Any], op: OpDef, xs: tuple[Tensor, ...], t: Tensor, kept: bool) -> None:
-    """Tells the recorders of an op without attributes; `kept` says that its result can carry a gradient."""
-    tape = recorders[0]
-    if kept and type(tape) is _Tape and len(recorders) == 1:
-        watched = tape._watched
-        for x in xs:
-            if id(x) in watched:
-                tape._records.append((op, NONE, xs, (t,)))
-                watched[id(t)] = t
-                return
-    else:
-        record(op, NONE, xs, (t,))
-
-
 def binary_of(op: Elementwise, general: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
     """The op of two operands that broadcast; `general` is its way for whatever is not expected here."""
     fn, dtypes = op.fn, known(op)
@@ -75,7 +61,14 @@ def binary_of(op: Elementwise, general: Callable[[Any, Any], Tensor]) -> Callabl
         t = _new(Tensor)
         t._data = z if type(z) is _ndarray and z.flags.c_contiguous else _stored(z)
         if recorders:
-            keep(recorders, op, (x, y), t, dtypes[d])
+            tape = recorders[0]
+            if type(tape) is _Tape and len(recorders) == 1 and dtypes[d]:
+                watched = tape._watched
+                if id(x) in watched or id(y) in watched:
+                    tape._records.append((op, NONE, (x, y), (t,)))
+                    watched[id(t)] = t
+            else:
+                record(op, NONE, (x, y), (t,))
         return t
 
     def numbered(x: Any, y: Any) -> Tensor:
@@ -138,7 +131,14 @@ def unary_of(op: Elementwise, general: Callable[[Any], Tensor]) -> Callable[[Any
         t = _new(Tensor)
         t._data = z if type(z) is _ndarray and z.flags.c_contiguous else _stored(z)
         if recorders:
-            keep(recorders, op, (x,), t, dtypes[d])
+            tape = recorders[0]
+            if type(tape) is _Tape and len(recorders) == 1 and dtypes[d]:
+                watched = tape._watched
+                if id(x) in watched:
+                    tape._records.append((op, NONE, (x,), (t,)))
+                    watched[id(t)] = t
+            else:
+                record(op, NONE, (x,), (t,))
         return t
 
     run.__name__ = run.__qualname__ = op.name

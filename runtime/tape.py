@@ -296,8 +296,12 @@ class GradientTape:
 
     def pull(self, seeds: list[tuple[int, Any]], sources: list[Any], raw: bool) -> list[Tensor | None]:
         """The cotangents of the sources for cotangents of targets (by identity)."""
-        meant = [self._asked.get(id(s), s) for s in sources]
-        keys = {id(s) for s in meant if _differentiable(s)}
+        meant, keys = [], set()
+        for s in sources:
+            s = self._asked.get(id(s), s)
+            meant.append(s)
+            if _differentiable(s):
+                keys.add(id(s))
         records = self._records or []
         if self._moves is not None:
             self._moves.settle(records)
@@ -393,11 +397,11 @@ def zeros_of(source: Any) -> Tensor:
 
 def seed(target: Any, ct: Any, ones: bool, raw: bool) -> Any:
     """The cotangent that a target starts with: ones, or what the caller gave; None when it cannot carry one."""
+    if ones and raw and type(target) is Tensor:
+        return _ones(target._data) if _differentiable(target) else None
     dtype = target.dtype
     if not dtype.is_differentiable:
         return None
-    if ones and raw and type(target) is Tensor:
-        return _ones(target._data)
     t = target._read_unrecorded() if isinstance(target, Variable) else target
     shape = t.type.shape
     if ones:
