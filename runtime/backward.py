@@ -186,14 +186,13 @@ def _run_raw(records: list[Record], cts: Cotangents, reach: Any, wanted: set[int
             continue
         y = outs[0]
         key = id(y)
-        g = values.get(key)
+        g = values.get(key) if key in wanted else values.pop(key, None)
         if g is None:
             continue
         if g.dtype.kind != "f":
+            values[key] = g
             _step(record, cts, reach, wanted)
             continue
-        if key not in wanted:
-            del values[key]
         if owned:
             owned.pop(id(g), None)
         rule(g, y._data, xs, reach, values, owned)

@@ -46,13 +46,13 @@ class ArrayBuilder(BaseBuilder):
 
 def _method(op: OpDef) -> Callable[..., Any]:
     if isinstance(op, Elementwise) and type(op).eager is Elementwise.eager:
-        return staticmethod(op.fn)  # scalars are as good as arrays here
-    return lambda self, *xs, **attrs: op.eager(attrs, *xs)
+        return op.fn  # scalars are as good as arrays here
+    return lambda *xs, **attrs: op.eager(attrs, *xs)
 
 
-for _op in table():
-    setattr(ArrayBuilder, _op.name, _method(_op))
 _b: Any = ArrayBuilder()
+for _op in table():
+    setattr(_b, _op.name, _method(_op))
 
 
 def summed(running: Any, share: Any, owned: Owned) -> Any:
