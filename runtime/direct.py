@@ -44,7 +44,8 @@ def binary_of(op: Elementwise, general: Callable[[Any, Any], Tensor]) -> Callabl
 
     def run(x: Any, y: Any) -> Tensor:
         if type(x) is not Tensor or type(y) is not Tensor:
-            return numbered(x, y)
+            pair = _tensors(x, y)
+            return general(x, y) if pair is None else run(*pair)
         a, c = x._data, y._data
         d = a.dtype
         if d is not c.dtype or d not in dtypes:
@@ -71,18 +72,19 @@ def binary_of(op: Elementwise, general: Callable[[Any, Any], Tensor]) -> Callabl
                 record(op, NONE, (x, y), (t,))
         return t
 
-    def numbered(x: Any, y: Any) -> Tensor:
-        """One operand may be a Python number, which takes the dtype of a tensor of floats."""
-        if type(x) is Tensor:
-            t = _number(y, x._data.dtype)
-            return general(x, y) if t is None else run(x, t)
-        if type(y) is Tensor:
-            t = _number(x, y._data.dtype)
-            return general(x, y) if t is None else run(t, y)
-        return general(x, y)
-
     run.__name__ = run.__qualname__ = op.name
     return run
+
+
+def _tensors(x: Any, y: Any) -> tuple[Tensor, Tensor] | None:
+    """A tensor and a Python number, in any order, as two tensors; None for whatever else they are."""
+    if type(x) is Tensor:
+        t = _number(y, x._data.dtype)
+        return None if t is None else (x, t)
+    if type(y) is Tensor:
+        t = _number(x, y._data.dtype)
+        return None if t is None else (t, y)
+    return None
 
 
 def _number(value: Any, dtype: np.dtype[Any]) -> Tensor | None:

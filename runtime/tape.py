@@ -20,14 +20,13 @@ from ..ir.opdef import get
 from . import direct, nest
 from .backward import Record, sweep
 from .context import context, pop, push
-from .convert import as_tensor
 from .dispatch import apply
-from .eager_builder import EAGER
-from .errors import ShapeMismatch, fail
+from .errors import fail
 from .explain import Cut, explain_path
 from .live import Moves, dismiss, enlist
 from .location import user_location, warn
 from .numpy_methods import NumpyMethods
+from .seeds import can_carry, seed, zeros_of
 from .tensor import Tensor, wrap
 from .variable import Variable
 
@@ -42,6 +41,7 @@ class UnconnectedGradients(enum.Enum):
 
 
 _NO_ZEROS = UnconnectedGradients.NONE
+
 
 class GradientTape:
     """Records operations for automatic differentiation.
@@ -111,7 +111,7 @@ class GradientTape:
         if op is not _STOP and getattr(op, "differentiable", True):
             kept = False
             for o in outs:
-                if _differentiable(o):
+                if can_carry(o):
                     watched[id(o)] = o
                     kept = True
             if kept:
@@ -124,7 +124,7 @@ class GradientTape:
             self._roots.add(key)
 
     def _note_cut(self, name: str, xs: Any, outs: Any) -> None:
-        what = name if not outs or _differentiable(outs[0]) else f"{name} (its result is {outs[0].dtype.name})"
+        what = name if not outs or can_carry(outs[0]) else f"{name} (its result is {outs[0].dtype.name})"
         loc = user_location(3)
         cut = self._cuts.setdefault((what, loc), Cut(what, loc))
         cut.operands.update(id(x) for x in xs if id(x) in self._watched)
@@ -169,7 +169,7 @@ class GradientTape:
         Raises:
           ValueError: something that is neither. RuntimeError: the tape is not in its `with` block and never was.
         """
-        if type(tensor) is Tensor and self._records is not None and _differentiable(tensor):
+        if type(tensor) is Tensor and self._records is not None and can_carry(tensor):
             key = id(tensor)
             self._asked[key] = self._watched[key] = tensor
             self._root(key)
@@ -300,7 +300,7 @@ class GradientTape:
         for s in sources:
             s = self._asked.get(id(s), s)
             meant.append(s)
-            if _differentiable(s):
+            if can_carry(s):
                 keys.add(id(s))
         records = self._records or []
         if self._moves is not None:
@@ -363,18 +363,8 @@ def _array(g: Tensor) -> Tensor:
     return array_of(apply(get("identity"), (g,), {}))  # type: ignore[no-any-return]
 
 
-def _ones(like: Any) -> Any:
-    g = np.empty(like.shape, like.dtype)
-    g.fill(1)
-    return g
-
-
 def _wrapped(g: Any) -> Tensor:
     return Tensor(g) if type(g) is np.ndarray and g.flags.c_contiguous else wrap(g)
-
-
-def _differentiable(t: Any) -> bool:
-    return t._data.dtype.kind in "fcV" if type(t) is Tensor else t.dtype.is_differentiable
 
 
 def _tensor_like(t: Any, what: str) -> Any:
@@ -387,35 +377,6 @@ def _tensor_like(t: Any, what: str) -> Any:
             "only what pb ops computed inside the tape can be differentiated",
         )
     return t._resolved()
-
-
-def zeros_of(source: Any) -> Tensor:
-    """Zeros of a source's shape and dtype."""
-    t = source._read_unrecorded() if isinstance(source, Variable) else source
-    return EAGER.zeros_like(t)  # type: ignore[no-any-return]
-
-
-def seed(target: Any, ct: Any, ones: bool, raw: bool) -> Any:
-    """The cotangent that a target starts with: ones, or what the caller gave; None when it cannot carry one."""
-    if ones and raw and type(target) is Tensor:
-        return _ones(target._data) if _differentiable(target) else None
-    dtype = target.dtype
-    if not dtype.is_differentiable:
-        return None
-    t = target._read_unrecorded() if isinstance(target, Variable) else target
-    shape = t.type.shape
-    if ones:
-        return np.ones(shape, dtype.np) if raw else EAGER.full(shape, 1, dtype)
-    g = as_tensor(ct, dtype)
-    if g.type.shape != shape:
-        try:
-            g = EAGER.broadcast_to(g, shape=shape)
-        except ShapeMismatch:
-            fail(
-                ShapeMismatch,
-                f"output_gradients of shape {g.shape} for a target of shape {t.shape}: they must be equal",
-            )
-    return g._data if raw else g
 
 
 direct.bind(GradientTape)
