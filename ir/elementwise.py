@@ -264,22 +264,19 @@ def _condition(b: Any, c: Any, x: Any, z: Any) -> Any:
     return c
 
 
-_same: Partial = lambda b, g, y, *xs: g  # noqa: E731
+def same(b: Any, g: Any, y: Any, *xs: Any) -> Any:
+    """The derivative of an operand that is passed on as it is."""
+    return g
+
 
 # ---------------------------------------------------------------- arithmetic
-elementwise("add", np.add, (_same, _same), "number", summary="x + y")
-elementwise("sub", np.subtract, (_same, lambda b, g, y, x, z: -g), "number", summary="x - y")
+elementwise("add", np.add, (same, same), "number", summary="x + y")
+elementwise("sub", np.subtract, (same, lambda b, g, y, x, z: -g), "number", summary="x - y")
+elementwise("mul", np.multiply, (lambda b, g, y, x, z: g * z, lambda b, g, y, x, z: g * x), "number", summary="x * y")
+elementwise("div", np.divide, (lambda b, g, y, x, z: g / z, lambda b, g, y, x, z: g * ((-x / z) / z)), summary="x / y")
+elementwise("floordiv", np.floor_divide, (None, None), "number", summary="x / y rounded down", cls=IntegerArithmetic)
 elementwise(
-    "mul", np.multiply, (lambda b, g, y, x, z: g * z, lambda b, g, y, x, z: g * x), "number", summary="x * y"
-)
-elementwise(
-    "div", np.divide, (lambda b, g, y, x, z: g / z, lambda b, g, y, x, z: g * ((-x / z) / z)), summary="x / y"
-)
-elementwise(
-    "floordiv", np.floor_divide, (None, None), "number", summary="x / y rounded down", cls=IntegerArithmetic
-)
-elementwise(
-    "mod", np.mod, (_same, lambda b, g, y, x, z: -(g * b.floor(x / z))), "number",
+    "mod", np.mod, (same, lambda b, g, y, x, z: -(g * b.floor(x / z))), "number",
     summary="remainder of floordiv, with the sign of y", cls=IntegerArithmetic,
 )  # fmt: skip
 elementwise("pow", np.power, (_pow_base, _pow_exponent), "number", summary="x to the power y", cls=IntegerPower)
@@ -329,8 +326,8 @@ elementwise(
 elementwise(
     "after",
     lambda x, y: np.broadcast_to(x, np.broadcast_shapes(np.shape(x), np.shape(y))),
-    (_same, None),
+    (same, None),
     "any",
     summary="x, which cannot be had before y is there",
 )
-elementwise("cast", np.asarray, (_same,), "any", summary="the same numbers in another dtype", cls=Cast)
+elementwise("cast", np.asarray, (same,), "any", summary="the same numbers in another dtype", cls=Cast)

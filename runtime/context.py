@@ -70,10 +70,13 @@ class SlowMode:
     """Counts the reasons, in all threads, for which compiled calls must take the Python path.
 
     `native` is a mirror for machine code: an object with a writable `value`, such as a ctypes integer.
+
+    Attributes:
+      count: of the reasons. traces: how many are traces; while there is none, no thread has to look for its own.
     """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count = self.traces = 0
         self._lock = threading.Lock()
         self._native: Any = None
 
@@ -83,16 +86,18 @@ class SlowMode:
             self._native = native
             native.value = self.count
 
-    def enter(self) -> None:
+    def enter(self, traces: int = 0) -> None:
         """One more reason."""
         with self._lock:
+            self.traces += traces
             self.count = n = self.count + 1
             if self._native is not None:
                 self._native.value = n
 
-    def leave(self) -> None:
+    def leave(self, traces: int = 0) -> None:
         """One reason less."""
         with self._lock:
+            self.traces -= traces
             self.count = n = self.count - 1
             if self._native is not None:
                 self._native.value = n
@@ -122,13 +127,13 @@ context = Context()
 def tracing(trace: TraceProtocol | None) -> Iterator[None]:
     """Runs the body under the trace, away from the recorders outside; None runs it eagerly (as `init_scope`)."""
     saved = context.trace, context.recorders, context.names
+    slow_mode.enter(traces=1)
     context.trace, context.recorders, context.names = trace, [], []
-    slow_mode.enter()
     try:
         yield
     finally:
-        slow_mode.leave()
         context.trace, context.recorders, context.names = saved
+        slow_mode.leave(traces=1)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def binary_of(op: Elementwise, general: Callable[[Any, Any], Tensor]) -> Callabl
             return general(x, y)
         recorders: Any = None
         if slow_mode.count:
-            if context.trace is not None:
+            if slow_mode.traces and context.trace is not None:
                 return general(x, y)
             recorders = context.recorders
         try:
@@ -89,7 +89,7 @@ def _tensors(x: Any, y: Any) -> tuple[Tensor, Tensor] | None:
 
 def _number(value: Any, dtype: np.dtype[Any]) -> Tensor | None:
     """A Python number as a tensor of floats; None where only the general way knows what it is."""
-    if dtype.kind != "f" or (slow_mode.count and context.trace is not None):
+    if dtype.kind != "f" or (slow_mode.traces and context.trace is not None):
         return None
     if type(value) is float or (type(value) is int and -_EXACT <= value <= _EXACT):
         with Quiet():
@@ -123,7 +123,7 @@ def unary_of(op: Elementwise, general: Callable[[Any], Tensor]) -> Callable[[Any
             return general(x)
         recorders: Any = None
         if slow_mode.count:
-            if context.trace is not None:
+            if slow_mode.traces and context.trace is not None:
                 return general(x)
             recorders = context.recorders
         try:

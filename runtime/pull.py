@@ -17,7 +17,7 @@ from ..ir.builder import BaseBuilder
 from ..ir.derive import fit
 from ..ir.dtypes import _BY_NP as BY_NUMPY
 from ..ir.dtypes import DType, as_dtype
-from ..ir.elementwise import Elementwise
+from ..ir.elementwise import Elementwise, same
 from ..ir.opdef import OpDef, table
 
 Owned = dict[int, Any]
@@ -87,14 +87,14 @@ def _binary(first: Callable[..., Any] | None, second: Callable[..., Any] | None)
             g, y, v, w = g[()], y[()], v[()], w[()]
         key = id(x)
         if key in reach and first is not None:
-            share = first(_b, g, y, v, w)
+            share = g if first is same else first(_b, g, y, v, w)
             if share.shape != v.shape or share.dtype is not v.dtype:
                 share = fit(_b, share, v)
             running = values.get(key)
             values[key] = share if running is None else summed(running, share, owned)
         key = id(z)
         if key in reach and second is not None:
-            share = second(_b, g, y, v, w)
+            share = g if second is same else second(_b, g, y, v, w)
             if share.shape != w.shape or share.dtype is not w.dtype:
                 share = fit(_b, share, w)
             running = values.get(key)
