@@ -74,7 +74,12 @@ def _unary(partial: Callable[..., Any]) -> Callable[..., None]:
             share = fit(_b, share, v)
         key = id(x)
         running = values.get(key)
-        values[key] = share if running is None else summed(running, share, owned)
+        if running is None:
+            values[key] = share
+        elif owned or share.size > _SMALL:
+            values[key] = summed(running, share, owned)
+        else:
+            values[key] = running + share
 
     return rule
 
@@ -91,14 +96,24 @@ def _binary(first: Callable[..., Any] | None, second: Callable[..., Any] | None)
             if share.shape != v.shape or share.dtype is not v.dtype:
                 share = fit(_b, share, v)
             running = values.get(key)
-            values[key] = share if running is None else summed(running, share, owned)
+            if running is None:
+                values[key] = share
+            elif owned or share.size > _SMALL:
+                values[key] = summed(running, share, owned)
+            else:
+                values[key] = running + share
         key = id(z)
         if key in reach and second is not None:
             share = g if second is same else second(_b, g, y, v, w)
             if share.shape != w.shape or share.dtype is not w.dtype:
                 share = fit(_b, share, w)
             running = values.get(key)
-            values[key] = share if running is None else summed(running, share, owned)
+            if running is None:
+                values[key] = share
+            elif owned or share.size > _SMALL:
+                values[key] = summed(running, share, owned)
+            else:
+                values[key] = running + share
 
     return rule
 
