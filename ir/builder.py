@@ -20,8 +20,8 @@ from .sizes import is_named
 from .types import Shape, TensorType
 
 
-class Builder:
-    """Shared part of all builders. Subclasses give `apply`, `const`, `shape`, `dtype`."""
+class BaseBuilder:
+    """Shared part of all builders. Subclasses give `apply`, `const`, `shape`, `dtype`, and the ops as methods."""
 
     def apply(self, op: OpDef, operands: Sequence[Any], attrs: Attrs) -> Any:
         """The op on the operands: one operand back, or a tuple when the op has several results."""
@@ -47,6 +47,10 @@ class Builder:
     def zeros_like(self, x: Any) -> Any:
         """Zeros of the shape and dtype of `x`."""
         return self.full(self.shape(x), 0, self.dtype(x))
+
+
+class Builder(BaseBuilder):
+    """A builder that has the ops of the table as methods, each from when it is first asked for."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_"):

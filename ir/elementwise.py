@@ -39,7 +39,10 @@ class Elementwise(OpDef):
       fn: the NumPy function. arity: the number of operands. types: which dtypes it takes (a key of `infer.KINDS`).
       result: "same" for the operands' dtype or "bool". partials: a derivative per operand; see the module's text.
       picks: for an op that gives each element of one operand or another, where it takes it from each; see `chosen`.
+      simple: operands and result have one dtype, and the partials are all there is to say of the derivative.
     """
+
+    simple = False
 
     def __init__(
         self,
@@ -58,6 +61,8 @@ class Elementwise(OpDef):
         self.result = result
         self.summary = summary
         self.differentiable = any(p is not None for p in partials)
+        own_rule = type(self).vjp is not Elementwise.vjp
+        self.simple = self.differentiable and not own_rule and result == "same" and types in ("float", "number")
         self.warns = result == "same" and types in ("float", "number")
 
     def infer(self, attrs: Attrs, types: Sequence[TensorType], regions: Sequence[Block] = ()) -> tuple[TensorType, ...]:
@@ -78,6 +83,10 @@ class Elementwise(OpDef):
         else:
             y = self.fn(*xs)
         return y if type(y) is np.ndarray else np.asarray(y)
+
+    def plain(self, dtype: np.dtype[Any]) -> bool:
+        """Whether `eager` on that dtype is the NumPy function alone."""
+        return dtype.kind in "fiubcV"
 
     def jvp(self, b: Any, attrs: Attrs, outs: Sequence[Any], xs: Sequence[Any], ts: Sequence[Any]) -> Sequence[Any]:
         """The sum over the operands of partial * tangent."""
@@ -144,6 +153,10 @@ class Cast(Elementwise):
         finally:
             leave(token)
 
+    def plain(self, dtype: np.dtype[Any]) -> bool:
+        """No: there is the attribute."""
+        return False
+
     def jvp(self, b: Any, attrs: Attrs, outs: Sequence[Any], xs: Sequence[Any], ts: Sequence[Any]) -> Sequence[Any]:
         """The tangent in the new dtype, where both can carry one."""
         if ts[0] is None or not b.dtype(xs[0]).is_differentiable or not attrs["dtype"].is_differentiable:
@@ -173,6 +186,10 @@ class IntegerArithmetic(Elementwise):
             raise InvalidArgumentError(f"{self.name}: {self.advice}")
         return super().eager(attrs, *xs)
 
+    def plain(self, dtype: np.dtype[Any]) -> bool:
+        """Not for integers."""
+        return dtype.kind in "fcV"
+
 
 class IntegerPower(IntegerArithmetic):
     """`pow`: there is no integer power to a negative integer."""
@@ -190,6 +207,7 @@ def elementwise(
     summary: str = "",
     cls: type[Elementwise] = Elementwise,
     formula: Callable[..., Any] | None = None,
+    picks: tuple[Callable[..., Any], ...] = (),
 ) -> Elementwise:
     """Declares an elementwise op and puts it into the table; for the parameters see `Elementwise` and `Expanded`."""
     if formula is None:
@@ -197,6 +215,8 @@ def elementwise(
     else:
         op = Expanded(name, fn, partials, types, result, summary)
         op.lowering, op.formula = None, formula
+    if picks:
+        op.picks, op.simple = picks, False
     register(op)
     return op
 
@@ -244,22 +264,19 @@ def _condition(b: Any, c: Any, x: Any, z: Any) -> Any:
     return c
 
 
-_same: Partial = lambda b, g, y, *xs: g  # noqa: E731
+def same(b: Any, g: Any, y: Any, *xs: Any) -> Any:
+    """The derivative of an operand that is passed on as it is."""
+    return g
+
 
 # ---------------------------------------------------------------- arithmetic
-elementwise("add", np.add, (_same, _same), "number", summary="x + y")
-elementwise("sub", np.subtract, (_same, lambda b, g, y, x, z: -g), "number", summary="x - y")
+elementwise("add", np.add, (same, same), "number", summary="x + y")
+elementwise("sub", np.subtract, (same, lambda b, g, y, x, z: -g), "number", summary="x - y")
+elementwise("mul", np.multiply, (lambda b, g, y, x, z: g * z, lambda b, g, y, x, z: g * x), "number", summary="x * y")
+elementwise("div", np.divide, (lambda b, g, y, x, z: g / z, lambda b, g, y, x, z: g * ((-x / z) / z)), summary="x / y")
+elementwise("floordiv", np.floor_divide, (None, None), "number", summary="x / y rounded down", cls=IntegerArithmetic)
 elementwise(
-    "mul", np.multiply, (lambda b, g, y, x, z: g * z, lambda b, g, y, x, z: g * x), "number", summary="x * y"
-)
-elementwise(
-    "div", np.divide, (lambda b, g, y, x, z: g / z, lambda b, g, y, x, z: g * ((-x / z) / z)), summary="x / y"
-)
-elementwise(
-    "floordiv", np.floor_divide, (None, None), "number", summary="x / y rounded down", cls=IntegerArithmetic
-)
-elementwise(
-    "mod", np.mod, (_same, lambda b, g, y, x, z: -(g * b.floor(x / z))), "number",
+    "mod", np.mod, (same, lambda b, g, y, x, z: -(g * b.floor(x / z))), "number",
     summary="remainder of floordiv, with the sign of y", cls=IntegerArithmetic,
 )  # fmt: skip
 elementwise("pow", np.power, (_pow_base, _pow_exponent), "number", summary="x to the power y", cls=IntegerPower)
@@ -268,11 +285,13 @@ elementwise("abs", np.abs, (lambda b, g, y, x: g * b.sign(x),), "number", summar
 elementwise("sign", np.sign, (ZERO,), "number", summary="-1, 0 or 1; NaN stays NaN")
 elementwise("square", np.square, (lambda b, g, y, x: g * (2.0 * x),), "number", summary="x * x")
 elementwise(
-    "maximum", np.maximum, (_picked(_ge, True), _picked(_ge, False)), "number", summary="the larger; NaN wins"
-).picks = _picking(_ge)
+    "maximum", np.maximum, (_picked(_ge, True), _picked(_ge, False)), "number", summary="the larger; NaN wins",
+    picks=_picking(_ge),
+)  # fmt: skip
 elementwise(
-    "minimum", np.minimum, (_picked(_le, True), _picked(_le, False)), "number", summary="the smaller; NaN wins"
-).picks = _picking(_le)
+    "minimum", np.minimum, (_picked(_le, True), _picked(_le, False)), "number", summary="the smaller; NaN wins",
+    picks=_picking(_le),
+)  # fmt: skip
 elementwise("floor", np.floor, (None,), summary="rounded down")
 elementwise("ceil", np.ceil, (None,), summary="rounded up")
 elementwise("trunc", np.trunc, (None,), summary="rounded towards zero")
@@ -302,12 +321,13 @@ elementwise(
     "any",
     summary="x where the condition holds, else y",
     cls=Where,
-).picks = (_condition, *_picking(_condition))
+    picks=(_condition, *_picking(_condition)),
+)
 elementwise(
     "after",
     lambda x, y: np.broadcast_to(x, np.broadcast_shapes(np.shape(x), np.shape(y))),
-    (_same, None),
+    (same, None),
     "any",
     summary="x, which cannot be had before y is there",
 )
-elementwise("cast", np.asarray, (_same,), "any", summary="the same numbers in another dtype", cls=Cast)
+elementwise("cast", np.asarray, (same,), "any", summary="the same numbers in another dtype", cls=Cast)

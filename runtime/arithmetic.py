@@ -12,13 +12,16 @@ from ..ir.errors import ShapeMismatch
 from ..ir.opdef import get
 from .convert import as_tensor, constant
 from .dispatch import apply
-from .elementwise import NONE, binary, operands, tracing, unary
+from .elementwise import NONE, binary, binary_function, operands, tracing, unary, unary_function
 from .errors import InvalidArgumentError, TypeMismatch, fail
 from .tensor import Tensor
 
 _ADD, _SUB, _MUL, _DIV, _POW, _NEG = (get(n) for n in ("add", "sub", "mul", "div", "pow", "neg"))
 _FLOORDIV, _MOD, _ABS, _IDENTITY, _CAST = (get(n) for n in ("floordiv", "mod", "abs", "identity", "cast"))
 _LT, _LE, _GT, _GE, _EQ, _NE = (get(n) for n in ("lt", "le", "gt", "ge", "eq", "ne"))
+run_add, run_sub, run_mul, run_pow, _run_div = map(binary_function, (_ADD, _SUB, _MUL, _POW, _DIV))
+run_lt, run_le, run_gt, run_ge, _run_eq, _run_ne = map(binary_function, (_LT, _LE, _GT, _GE, _EQ, _NE))
+run_neg, _run_abs, _run_square = map(unary_function, (_NEG, _ABS, get("square")))
 _LOGIC = {k: (get("logical_" + k), get("bitwise_" + k)) for k in ("and", "or", "xor")}
 _NOT = get("logical_not")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,17 +29,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def add(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x + y, broadcast. Both of one numeric dtype."""
-    return binary(_ADD, x, y)
+    return run_add(x, y)
 
 
 def subtract(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x - y, broadcast."""
-    return binary(_SUB, x, y)
+    return run_sub(x, y)
 
 
 def multiply(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x * y elementwise, broadcast."""
-    return binary(_MUL, x, y)
+    return run_mul(x, y)
 
 
 def truediv(x: Any, y: Any, name: str | None = None) -> Tensor:
@@ -49,7 +52,7 @@ def truediv(x: Any, y: Any, name: str | None = None) -> Tensor:
             x, y = cast(x, wide), cast(y, wide)
         elif not dtype.is_numeric:
             fail(TypeMismatch, f"truediv: dtype {dtype.name} is not numeric: write pb.cast(x, pb.float32)")
-    return binary(_DIV, x, y)
+    return _run_div(x, y)
 
 
 def divide(x: Any, y: Any, name: str | None = None) -> Tensor:
@@ -63,7 +66,7 @@ def floordiv(x: Any, y: Any, name: str | None = None) -> Tensor:
     _no_zero("floordiv", y)
     if not x.dtype.is_floating:
         return binary(_FLOORDIV, x, y)
-    return unary(get("floor"), binary(_DIV, x, y))
+    return unary(get("floor"), _run_div(x, y))
 
 
 def mod(x: Any, y: Any, name: str | None = None) -> Tensor:
@@ -80,12 +83,12 @@ def _no_zero(what: str, y: Tensor) -> None:
 
 def pow(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x to the power y. Integers need a power >= 0."""
-    return binary(_POW, x, y)
+    return run_pow(x, y)
 
 
 def negative(x: Any, name: str | None = None) -> Tensor:
     """-x."""
-    return unary(_NEG, x)
+    return run_neg(x)
 
 
 def identity(input: Any, name: str | None = None) -> Tensor:
@@ -106,12 +109,13 @@ def as_new(op: F) -> F:
 
 def abs(x: Any, name: str | None = None) -> Tensor:
     """The absolute value; for complex numbers the real modulus."""
-    x = as_tensor(x)
+    if type(x) is not Tensor:
+        x = as_tensor(x)
     if x.dtype.is_complex:
         from .ops_complex import modulus
 
         return modulus(x)
-    return unary(_ABS, x)
+    return _run_abs(x)
 
 
 def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
@@ -141,8 +145,8 @@ def conj_square(x: Tensor) -> Tensor:
     if x.dtype.is_complex:
         from .ops_complex import conj
 
-        return binary(_MUL, x, conj(x))
-    return unary(get("square"), x)
+        return run_mul(x, conj(x))
+    return _run_square(x)
 
 
 def invert(x: Any, name: str | None = None) -> Tensor:
@@ -185,32 +189,32 @@ def _bools(*xs: Any) -> list[Tensor]:
 
 def less(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x < y."""
-    return binary(_LT, x, y)
+    return run_lt(x, y)
 
 
 def less_equal(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x <= y."""
-    return binary(_LE, x, y)
+    return run_le(x, y)
 
 
 def greater(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x > y."""
-    return binary(_GT, x, y)
+    return run_gt(x, y)
 
 
 def greater_equal(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x >= y."""
-    return binary(_GE, x, y)
+    return run_ge(x, y)
 
 
 def equal(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x == y elementwise."""
-    return binary(_EQ, x, y)
+    return _run_eq(x, y)
 
 
 def not_equal(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x != y elementwise."""
-    return binary(_NE, x, y)
+    return _run_ne(x, y)
 
 
 def equals(x: Any, y: Any) -> Any:
@@ -218,7 +222,7 @@ def equals(x: Any, y: Any) -> Any:
     if y is None:
         return False
     try:
-        return binary(_EQ, x, y)
+        return _run_eq(x, y)
     except ShapeMismatch:
         return constant(False)
 
@@ -228,7 +232,7 @@ def differs(x: Any, y: Any) -> Any:
     if y is None:
         return True
     try:
-        return binary(_NE, x, y)
+        return _run_ne(x, y)
     except ShapeMismatch:
         return constant(True)
 

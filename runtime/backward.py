@@ -22,9 +22,10 @@ from ..ir.derive import fit
 from ..ir.dtypes import _BY_NP as BY_NUMPY
 from ..ir.dtypes import DType, as_dtype
 from ..ir.opdef import Into, NoGradient, OpDef, get
-from ..ir.quiet import Quiet
+from ..ir.quiet import enter, leave
 from .eager_builder import EAGER
 from .location import at
+from .pull import RULES, summed
 
 Record = tuple[Any, Any, Sequence[Any], Sequence[Any]]
 _ADD_AT, _SCATTER = get("add_at"), get("scatter_add")
@@ -63,9 +64,10 @@ class SweepBuilder(RawBuilder):
 class Cotangents:
     """The running cotangents, by the identity of the tensors, and where those hold that `where` chose."""
 
-    def __init__(self, builder: Any) -> None:
-        self.b = builder
-        self.raw = isinstance(builder, SweepBuilder)
+    __slots__ = ("b", "masks", "raw", "values")
+
+    def __init__(self, builder: Any, raw: bool) -> None:
+        self.b, self.raw = builder, raw
         self.values: dict[int, Any] = {}
         self.masks: dict[int, Any] = {}
 
@@ -96,14 +98,7 @@ class Cotangents:
                     b.own(new)
                 return new
             return g.add(running)
-        if running is None:
-            return g
-        if id(running) in b.owned:
-            return np.add(running, g, out=running)
-        new = np.add(running, g)
-        if type(new) is np.ndarray and new.ndim:
-            b.own(new)
-        return new
+        return g if running is None else summed(running, g, b.owned)
 
     def _whole(self, key: int, running: Any) -> Any:
         mask = self.masks.pop(key, None)
@@ -148,57 +143,88 @@ def connected(records: Iterable[Record], sources: Iterable[int]) -> tuple[list[R
 
 
 def sweep(
-    records: Iterable[Record], seeds: Sequence[tuple[int, Any]], sources: Sequence[int], raw: bool
+    records: list[Record], seeds: Sequence[tuple[int, Any]], sources: set[int], raw: bool, reach: Any = None
 ) -> dict[int, Any]:
-    """The cotangents of the sources: arrays when `raw`, else tensors; a source that is not reached is missing.
+    """The cotangents, those of the sources among them: arrays when `raw`, else tensors; of what is not reached, none.
 
     Args:
       records: in the order of execution. seeds: identities of targets with their cotangents. sources: identities.
+      reach: the identities of all tensors that depend on the sources, where all records are known to do so.
 
     Raises:
       LookupError: an op on the way has no derivative rule.
     """
-    active, reach = connected(records, sources)
-    cts = Cotangents(SweepBuilder() if raw else EAGER)
+    if reach is None:
+        records, reach = connected(records, sources)
+    cts = Cotangents(SweepBuilder() if raw else EAGER, raw)
     for key, g in seeds:
-        if key in reach:
+        if key in cts.values:
             cts.add(key, g)
-    wanted = set(sources)
+        elif key in reach:
+            cts.values[key] = g
     if raw:
-        with Quiet():
-            _run(active, cts, reach, wanted)
+        token = enter()
+        try:
+            _run_raw(records, cts, reach, sources)
+        finally:
+            leave(token)
     else:
-        _run(active, cts, reach, wanted)
-    return {k: cts.values[k] for k in wanted if k in cts.values}
+        for record in reversed(records):
+            _step(record, cts, reach, sources)
+        cts.settle()
+    return cts.values
 
 
-def _run(active: list[Record], cts: Cotangents, reach: set[int], wanted: set[int]) -> None:
-    b, raw = cts.b, cts.raw
-    while active:
-        op, attrs, xs, outs = active.pop()
-        gs: list[Any] = []
-        found = False
-        masks: Any = None
-        for o in outs:
-            key = id(o)
-            mask = cts.masks.get(key) if cts.masks else None
-            if mask is not None:
-                masks = masks or {}
-                masks[len(gs)] = mask
-            g = cts.look(key) if key in wanted else cts.take(key)
-            found = found or g is not None
-            gs.append(g)
-        if not found:
+def _run_raw(records: list[Record], cts: Cotangents, reach: Any, wanted: set[int]) -> None:
+    """The sweep over arrays: simple ops on floats by the rules of `pull.py`, all others by `_step`."""
+    values, masks, owned = cts.values, cts.masks, cts.b.owned
+    for record in reversed(records):
+        op, _, xs, outs = record
+        rule = RULES.get(op)
+        if rule is None or masks:
+            _step(record, cts, reach, wanted)
             continue
-        needs = [id(x) in reach for x in xs]
-        ys, vs = ([o._data for o in outs], [x._data for x in xs]) if raw else (outs, xs)
-        if masks is not None or getattr(op, "picks", None):
-            _add_pairs(op, cts, attrs, ys, vs, gs, masks or {}, needs, xs)
+        y = outs[0]
+        key = id(y)
+        g = values.get(key) if key in wanted else values.pop(key, None)
+        if g is None:
             continue
-        for x, g, need in zip(xs, _shares(op, b, attrs, ys, vs, gs, needs), needs, strict=True):
-            if g is not None and need:
-                cts.add(id(x), g)
-    cts.settle()
+        if g.dtype.kind != "f":
+            values[key] = g
+            _step(record, cts, reach, wanted)
+            continue
+        if owned:
+            owned.pop(id(g), None)
+        rule(g, y._data, xs, reach, values, owned)
+    if masks:
+        cts.settle()
+
+
+def _step(record: Record, cts: Cotangents, reach: Any, wanted: set[int]) -> None:
+    """One record of any op, on arrays or tensors."""
+    op, attrs, xs, outs = record
+    gs: list[Any] = []
+    found = False
+    masks: Any = None
+    for o in outs:
+        key = id(o)
+        mask = cts.masks.get(key) if cts.masks else None
+        if mask is not None:
+            masks = masks or {}
+            masks[len(gs)] = mask
+        g = cts.look(key) if key in wanted else cts.take(key)
+        found = found or g is not None
+        gs.append(g)
+    if not found:
+        return
+    needs = [id(x) in reach for x in xs]
+    ys, vs = ([o._data for o in outs], [x._data for x in xs]) if cts.raw else (outs, xs)
+    if masks is not None or getattr(op, "picks", None):
+        _add_pairs(op, cts, attrs, ys, vs, gs, masks or {}, needs, xs)
+        return
+    for x, g, need in zip(xs, _shares(op, cts.b, attrs, ys, vs, gs, needs), needs, strict=True):
+        if g is not None and need:
+            cts.add(id(x), g)
 
 
 def _add_pairs(

@@ -70,10 +70,13 @@ class SlowMode:
     """Counts the reasons, in all threads, for which compiled calls must take the Python path.
 
     `native` is a mirror for machine code: an object with a writable `value`, such as a ctypes integer.
+
+    Attributes:
+      count: of the reasons. traces: how many are traces; while there is none, no thread has to look for its own.
     """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count = self.traces = 0
         self._lock = threading.Lock()
         self._native: Any = None
 
@@ -83,19 +86,21 @@ class SlowMode:
             self._native = native
             native.value = self.count
 
-    def enter(self) -> None:
+    def enter(self, traces: int = 0) -> None:
         """One more reason."""
-        self._add(1)
-
-    def leave(self) -> None:
-        """One reason less."""
-        self._add(-1)
-
-    def _add(self, n: int) -> None:
         with self._lock:
-            self.count += n
+            self.traces += traces
+            self.count = n = self.count + 1
             if self._native is not None:
-                self._native.value = self.count
+                self._native.value = n
+
+    def leave(self, traces: int = 0) -> None:
+        """One reason less."""
+        with self._lock:
+            self.traces -= traces
+            self.count = n = self.count - 1
+            if self._native is not None:
+                self._native.value = n
 
 
 class Context(threading.local):
@@ -122,13 +127,13 @@ context = Context()
 def tracing(trace: TraceProtocol | None) -> Iterator[None]:
     """Runs the body under the trace, away from the recorders outside; None runs it eagerly (as `init_scope`)."""
     saved = context.trace, context.recorders, context.names
+    slow_mode.enter(traces=1)
     context.trace, context.recorders, context.names = trace, [], []
-    slow_mode.enter()
     try:
         yield
     finally:
-        slow_mode.leave()
         context.trace, context.recorders, context.names = saved
+        slow_mode.leave(traces=1)
 
 
 @contextmanager
@@ -167,9 +172,13 @@ def pop(recorder: Recorder) -> None:
     """The recorder, which was pushed, sees no more. An exception that left a branch or loop of a trace may have
     left the list of another place behind: its count is given back all the same."""
     slow_mode.leave()
-    for i in range(len(context.recorders) - 1, -1, -1):
-        if context.recorders[i] is recorder:
-            del context.recorders[i]
+    recorders = context.recorders
+    if recorders and recorders[-1] is recorder:
+        recorders.pop()
+        return
+    for i in range(len(recorders) - 1, -1, -1):
+        if recorders[i] is recorder:
+            del recorders[i]
             return
 
 

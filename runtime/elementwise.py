@@ -7,22 +7,24 @@ dtype decides.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
 
 from ..ir.dtypes import DType, as_dtype
+from ..ir.elementwise import Elementwise
 from ..ir.opdef import OpDef
 from .context import context, slow_mode
 from .convert import as_tensor
-from .dispatch import apply, check, explain
+from .direct import NONE, binary_of, remember, unary_of
+from .dispatch import apply, check
 from .errors import DtypeMismatch, TypeMismatch, fail
 from .numpy_methods import NumpyMethods
-from .tensor import Tensor, wrap
+from .tensor import Tensor
 
-NONE: dict[str, Any] = {}
-_new = Tensor.__new__
 _checked: set[tuple[OpDef, np.dtype[Any]]] = set()
+_BINARY: dict[OpDef, Callable[[Any, Any], Tensor]] = {}
 # Ops whose NumPy meaning and derivative rule hold for complex numbers as they stand (they are holomorphic).
 _HOLOMORPHIC = frozenset((
     "add", "sub", "mul", "div", "neg", "square", "sqrt", "rsqrt", "exp", "log", "expm1", "log1p", "sin", "cos", "tan",
@@ -32,26 +34,24 @@ _HOLOMORPHIC = frozenset((
 
 def binary(op: OpDef, x: Any, y: Any) -> Tensor:
     """An op of two operands that broadcast."""
-    if type(x) is Tensor and type(y) is Tensor:
-        a, c = x._data, y._data
-        if a.dtype is c.dtype and (op, a.dtype) in _checked:
-            if slow_mode.count:
-                return apply(op, (x, y), NONE)  # type: ignore[no-any-return]
-            try:  # as `apply` does it when nobody listens, without the calls in between
-                z = op.eager(NONE, a, c)
-            except Exception as e:
-                explain(op, (x, y), NONE, e)
-            if z.flags.c_contiguous:
-                t = _new(Tensor)
-                t._data = z
-                return t
-            return wrap(z)
-    elif type(x) is Tensor and type(y) is float and x._data.dtype.kind == "f" and not slow_mode.count:
-        return binary(op, x, Tensor(np.array(y, x._data.dtype)))
-    x, y = operands(op.name, x, y)
-    if type(x) is not Tensor or (op, x._data.dtype) not in _checked:
-        ready(op, x)
-    return apply(op, (x, y), NONE)  # type: ignore[no-any-return]
+    run = _BINARY.get(op) or binary_function(op)
+    return run(x, y)
+
+
+def binary_function(op: OpDef) -> Callable[[Any, Any], Tensor]:
+    """`binary` of one op."""
+    found = _BINARY.get(op)
+    if found is not None:
+        return found
+
+    def general(x: Any, y: Any) -> Tensor:
+        x, y = operands(op.name, x, y)
+        if type(x) is not Tensor or (op, x._data.dtype) not in _checked:
+            ready(op, x)
+        return apply(op, (x, y), NONE)  # type: ignore[no-any-return]
+
+    made = binary_of(op, general) if isinstance(op, Elementwise) else general
+    return _BINARY.setdefault(op, made)
 
 
 def unary(op: OpDef, x: Any, **attrs: Any) -> Tensor:
@@ -64,6 +64,15 @@ def unary(op: OpDef, x: Any, **attrs: Any) -> Tensor:
     return apply(op, (x,), attrs)  # type: ignore[no-any-return]
 
 
+def unary_function(op: OpDef) -> Callable[[Any], Tensor]:
+    """`unary` of an op that has no attributes."""
+
+    def general(x: Any) -> Tensor:
+        return unary(op, x)
+
+    return unary_of(op, general) if isinstance(op, Elementwise) else general
+
+
 def ready(op: OpDef, x: Tensor, attrs: dict[str, Any] = NONE) -> None:
     """Raises TypeMismatch when the op is not defined for the dtype; remembers the answer for eager tensors."""
     d = x.dtype
@@ -72,6 +81,7 @@ def ready(op: OpDef, x: Tensor, attrs: dict[str, Any] = NONE) -> None:
         check(op, (x,) * count, attrs or ({"dtype": d} if "dtype" in op.attrs else NONE))
     if type(x) is Tensor:
         _checked.add((op, x._data.dtype))
+        remember(op, x._data.dtype)
 
 
 def tensor_or_none(x: Any) -> Tensor | None:

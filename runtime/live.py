@@ -6,15 +6,13 @@ writes in the block of the program in which it was made.
 
 from __future__ import annotations
 
-import threading
-import weakref
 from collections.abc import Sequence
 from typing import Any
+from weakref import ref
 
 from .context import context
 
-_tapes: weakref.WeakSet[Any] = weakref.WeakSet()
-_lock = threading.Lock()
+_tapes: set[ref[Any]] = set()  # each method below is one step of the interpreter, so that no lock is needed
 
 
 def place() -> Any:
@@ -26,14 +24,12 @@ def place() -> Any:
 def enlist(tape: Any) -> None:
     """The tape, which has an attribute `_place`, knows tensors from now on, until it is dropped or `dismiss`ed."""
     tape._place = place()
-    with _lock:
-        _tapes.add(tape)
+    _tapes.add(ref(tape, _tapes.discard))
 
 
 def dismiss(tape: Any) -> None:
     """The tape has forgotten everything."""
-    with _lock:
-        _tapes.discard(tape)
+    _tapes.discard(ref(tape))
 
 
 def live_tapes() -> Sequence[Any]:
@@ -41,8 +37,8 @@ def live_tapes() -> Sequence[Any]:
     if not _tapes:
         return ()
     here = place()
-    with _lock:
-        return [t for t in _tapes if t._place is here]
+    tapes = [r() for r in _tapes.copy()]
+    return [t for t in tapes if t is not None and t._place is here]
 
 
 class Moves:

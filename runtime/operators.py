@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..ir.ops import get
-
 if TYPE_CHECKING:
     from . import arithmetic, indexing, numpy_protocol
-    from .elementwise import binary
+    from .arithmetic import run_add, run_ge, run_gt, run_le, run_lt, run_mul, run_neg, run_pow, run_sub
     from .tensor import Tensor
-
-ADD, SUB, MUL, POW, LT, LE, GT, GE = (get(n) for n in ("add", "sub", "mul", "pow", "lt", "le", "gt", "ge"))
 
 
 class Operators:
@@ -20,22 +16,22 @@ class Operators:
     __slots__ = ()
 
     def __add__(self, other: Any) -> Tensor:
-        return binary(ADD, self, other)
+        return run_add(self, other)
 
     def __radd__(self, other: Any) -> Tensor:
-        return binary(ADD, other, self)
+        return run_add(other, self)
 
     def __sub__(self, other: Any) -> Tensor:
-        return binary(SUB, self, other)
+        return run_sub(self, other)
 
     def __rsub__(self, other: Any) -> Tensor:
-        return binary(SUB, other, self)
+        return run_sub(other, self)
 
     def __mul__(self, other: Any) -> Tensor:
-        return binary(MUL, self, other)
+        return run_mul(self, other)
 
     def __rmul__(self, other: Any) -> Tensor:
-        return binary(MUL, other, self)
+        return run_mul(other, self)
 
     def __truediv__(self, other: Any) -> Tensor:
         return arithmetic.truediv(self, other)
@@ -56,10 +52,10 @@ class Operators:
         return arithmetic.mod(other, self)
 
     def __pow__(self, other: Any) -> Tensor:
-        return binary(POW, self, other)
+        return run_pow(self, other)
 
     def __rpow__(self, other: Any) -> Tensor:
-        return binary(POW, other, self)
+        return run_pow(other, self)
 
     def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
         return arithmetic.floordiv(self, other), arithmetic.mod(self, other)
@@ -71,7 +67,7 @@ class Operators:
         return arithmetic.matmul_operator(other, self)
 
     def __neg__(self) -> Tensor:
-        return arithmetic.negative(self)
+        return run_neg(self)
 
     def __pos__(self) -> Tensor:
         return arithmetic.identity(self)
@@ -101,16 +97,16 @@ class Operators:
         return arithmetic.logic("xor", other, self)
 
     def __lt__(self, other: Any) -> Tensor:
-        return binary(LT, self, other)
+        return run_lt(self, other)
 
     def __le__(self, other: Any) -> Tensor:
-        return binary(LE, self, other)
+        return run_le(self, other)
 
     def __gt__(self, other: Any) -> Tensor:
-        return binary(GT, self, other)
+        return run_gt(self, other)
 
     def __ge__(self, other: Any) -> Tensor:
-        return binary(GE, self, other)
+        return run_ge(self, other)
 
     def __eq__(self, other: object) -> Any:
         return arithmetic.equals(self, other)

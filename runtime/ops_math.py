@@ -12,7 +12,7 @@ from ..ir.opdef import get
 from . import arithmetic as _a
 from .arithmetic import as_new, cast
 from .convert import as_tensor
-from .elementwise import binary, operands, unary
+from .elementwise import binary, binary_function, operands, unary_function
 from .errors import InvalidArgumentError, ShapeMismatch, fail
 from .ops_index import where
 from .tensor import Tensor
@@ -22,10 +22,7 @@ Unary = Callable[..., Tensor]
 
 def _unary(name: str, op_name: str = "") -> Unary:
     op = get(op_name or name)
-
-    def function(x: Any, name: str | None = None) -> Tensor:
-        return unary(op, x)
-
+    function = unary_function(op)
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"Elementwise: {op.summary}."
     return function
@@ -33,9 +30,10 @@ def _unary(name: str, op_name: str = "") -> Unary:
 
 def _binary(name: str, op_name: str = "") -> Unary:
     op = get(op_name or name)
+    run = binary_function(op)
 
     def function(x: Any, y: Any, name: str | None = None) -> Tensor:
-        return binary(op, x, y)
+        return run(x, y)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"Elementwise, broadcast: {op.summary}."
@@ -49,7 +47,7 @@ erf, erfc, sigmoid, softplus = map(_unary, ("erf", "erfc", "sigmoid", "softplus"
 is_nan, is_inf, is_finite = map(_unary, ("is_nan", "is_inf", "is_finite"))
 maximum, minimum, atan2 = map(_binary, ("maximum", "minimum", "atan2"))
 sign = _unary("sign")
-_floor, _ceil, _trunc, _round = map(_unary, ("floor", "ceil", "trunc", "round"))
+_floor, _ceil, _trunc, _round, _relu, _elu = map(_unary, ("floor", "ceil", "trunc", "round", "relu", "elu"))
 
 
 def _keeps_integers(name: str, on_floats: Unary) -> Unary:
@@ -244,9 +242,9 @@ def bitwise_xor(x: Any, y: Any, name: str | None = None) -> Tensor:
 # ---------------------------------------------------------------- activations that are plain elementwise math
 def relu(features: Any, name: str | None = None) -> Tensor:
     """max(x, 0)."""
-    return unary(get("relu"), features)
+    return _relu(features)
 
 
 def elu(features: Any, name: str | None = None) -> Tensor:
     """x where positive, else exp(x) - 1."""
-    return unary(get("elu"), features)
+    return _elu(features)

@@ -17,17 +17,16 @@ from typing import Any
 import numpy as np
 
 from ..ir.opdef import get
-from . import nest
+from . import direct, nest
 from .backward import Record, sweep
 from .context import context, pop, push
-from .convert import as_tensor
 from .dispatch import apply
-from .eager_builder import EAGER
-from .errors import ShapeMismatch, fail
+from .errors import fail
 from .explain import Cut, explain_path
 from .live import Moves, dismiss, enlist
 from .location import user_location, warn
 from .numpy_methods import NumpyMethods
+from .seeds import can_carry, seed, zeros_of
 from .tensor import Tensor, wrap
 from .variable import Variable
 
@@ -39,6 +38,9 @@ class UnconnectedGradients(enum.Enum):
 
     NONE = "none"
     ZERO = "zero"
+
+
+_NO_ZEROS = UnconnectedGradients.NONE
 
 
 class GradientTape:
@@ -55,9 +57,10 @@ class GradientTape:
         self._recording = False
         self._records: list[Record] | None = None  # None: nothing recorded yet, or released
         self._watched: dict[int, Any] = {}
+        self._roots: set[int] | None = set()  # of what is watched, that which no op made; None: no longer known
         self._variables: dict[int, Variable] = {}
         self._cuts: dict[Any, Cut] = {}
-        self._moves = Moves()
+        self._moves: Moves | None = None
         self._asked: dict[int, Any] = {}  # what `watch` was called with: the tensor that was meant, by the handle's id
 
     # ------------------------------------------------------------ recording
@@ -77,8 +80,9 @@ class GradientTape:
                 "Tape is still recording. This can happen if you try to re-enter an already-active tape: use "
                 "a new GradientTape for the inner block",
             )
-        if self._records is None:
-            self._clear([])
+        if self._records is None:  # everything else is empty
+            self._records, self._variables = [], {}
+            enlist(self)
         push(self)
         self._recording = True
 
@@ -86,14 +90,10 @@ class GradientTape:
         pop(self)
         self._recording = False
 
-    def _clear(self, records: list[Record] | None) -> None:
-        self._records, self._watched, self._cuts = records, {}, {}
-        self._moves, self._asked = Moves(), {}
-        if records is not None:
-            self._variables = {}
-            enlist(self)
-        else:
-            dismiss(self)
+    def _clear(self) -> None:
+        self._records, self._roots, self._moves = None, set(), None
+        self._watched, self._cuts, self._asked = {}, {}, {}
+        dismiss(self)
 
     def record(self, op: Any, attrs: Any, xs: Any, outs: Any) -> None:
         """Called by the dispatcher after each op."""
@@ -105,20 +105,26 @@ class GradientTape:
             if not (self._watch_accessed and len(xs) == 1 and isinstance(xs[0], Variable) and xs[0]._trainable):
                 return
             watched[id(xs[0])] = xs[0]
+            self._root(id(xs[0]))
         if isinstance(xs[0], Variable):
             self._variables[xs[0]._number] = xs[0]
         if op is not _STOP and getattr(op, "differentiable", True):
-            live = [o for o in outs if _differentiable(o)]
-            if live:
-                assert self._records is not None
-                self._records.append((op, attrs, xs, outs))
-                for o in live:
+            kept = False
+            for o in outs:
+                if can_carry(o):
                     watched[id(o)] = o
+                    kept = True
+            if kept:
+                self._records.append((op, attrs, xs, outs))  # type: ignore[union-attr]
                 return
         self._note_cut(getattr(op, "name", str(op)), xs, outs)
 
+    def _root(self, key: int) -> None:
+        if self._roots is not None:
+            self._roots.add(key)
+
     def _note_cut(self, name: str, xs: Any, outs: Any) -> None:
-        what = name if not outs or _differentiable(outs[0]) else f"{name} (its result is {outs[0].dtype.name})"
+        what = name if not outs or can_carry(outs[0]) else f"{name} (its result is {outs[0].dtype.name})"
         loc = user_location(3)
         cut = self._cuts.setdefault((what, loc), Cut(what, loc))
         cut.operands.update(id(x) for x in xs if id(x) in self._watched)
@@ -127,7 +133,9 @@ class GradientTape:
         """Called when a handle is about to get a new value: what was recorded of it belongs to `old` from now on."""
         if self._records is None:
             return
+        self._moves = self._moves or Moves()
         self._moves.add(len(self._records), handle, old)
+        self._roots = None
         key = id(handle)
         if self._watched.pop(key, None) is not None:
             self._watched[id(old)] = old
@@ -161,6 +169,11 @@ class GradientTape:
         Raises:
           ValueError: something that is neither. RuntimeError: the tape is not in its `with` block and never was.
         """
+        if type(tensor) is Tensor and self._records is not None and can_carry(tensor):
+            key = id(tensor)
+            self._asked[key] = self._watched[key] = tensor
+            self._root(key)
+            return
         for t in nest.flatten(tensor):
             if not isinstance(t, (Tensor, Variable)):
                 fail(
@@ -185,6 +198,7 @@ class GradientTape:
                 t = t._resolved()
                 self._asked[id(t)] = t
             self._watched[id(t)] = t
+            self._root(id(t))
 
     @contextmanager
     def stop_recording(self) -> Iterator[None]:
@@ -202,7 +216,7 @@ class GradientTape:
         recording = self._recording
         if recording:
             self._pop()
-        self._clear(None)
+        self._clear()
         self._push()
 
     def watched_variables(self) -> tuple[Variable, ...]:
@@ -230,7 +244,7 @@ class GradientTape:
           TypeError, ValueError: a target or source that is no tensor; cotangents that do not fit.
           LookupError: an op without a derivative rule.
         """
-        unconnected = UnconnectedGradients(unconnected_gradients)
+        zeros = unconnected_gradients is not _NO_ZEROS and UnconnectedGradients(unconnected_gradients) is not _NO_ZEROS
         self._ready("gradient")
         if target is None:
             fail(
@@ -238,13 +252,14 @@ class GradientTape:
                 "Argument `target` should be a list or nested structure of Tensors or Variables to be "
                 "differentiated, but received None.",
             )
-        flat_sources = [_tensor_like(s, "source") for s in nest.flatten(sources)]
-        targets = [_tensor_like(t, "target") for t in nest.flatten(target)]
+        alone = type(sources) is Tensor
+        flat_sources = [sources] if alone else [_tensor_like(s, "source") for s in nest.flatten(sources)]
+        targets = [target] if type(target) is Tensor else [_tensor_like(t, "target") for t in nest.flatten(target)]
         grads = self._differentiate(targets, flat_sources, output_gradients)
-        if unconnected is UnconnectedGradients.ZERO:
+        if zeros:
             grads = [zeros_of(s) if g is None else g for g, s in zip(grads, flat_sources, strict=True)]
         self._done()
-        return nest.pack_sequence_as(sources, grads)
+        return grads[0] if alone else nest.pack_sequence_as(sources, grads)
 
     def _ready(self, what: str) -> None:
         if self._records is None:
@@ -265,7 +280,7 @@ class GradientTape:
 
     def _done(self) -> None:
         if not self._persistent:
-            self._clear(None)
+            self._clear()
 
     def _differentiate(self, targets: list[Any], sources: list[Any], output_gradients: Any) -> list[Tensor | None]:
         raw = not context.recorders and context.trace is None
@@ -281,14 +296,23 @@ class GradientTape:
 
     def pull(self, seeds: list[tuple[int, Any]], sources: list[Any], raw: bool) -> list[Tensor | None]:
         """The cotangents of the sources for cotangents of targets (by identity)."""
-        meant = [self._asked.get(id(s), s) for s in sources]
-        keys = [id(s) for s in meant if s.dtype.is_differentiable]
-        self._moves.settle(self._records or [])
-        found = sweep(self._records or [], seeds, keys, raw)
+        meant, keys = [], set()
+        for s in sources:
+            s = self._asked.get(id(s), s)
+            meant.append(s)
+            if can_carry(s):
+                keys.add(id(s))
+        records = self._records or []
+        if self._moves is not None:
+            self._moves.settle(records)
+        reach: Any = None
+        if self._roots is not None and self._roots <= keys and keys <= self._watched.keys():
+            reach = self._watched  # every record depends on the sources
+        found = sweep(records, seeds, keys, raw, reach)
         out: list[Tensor | None] = []
         for s in meant:
             g = found.get(id(s))
-            t = None if g is None else wrap(g) if raw else g
+            t = None if g is None else _wrapped(g) if raw else g
             out.append(_array(t) if t is not None and isinstance(s, NumpyMethods) else t)
         return out
 
@@ -327,7 +351,8 @@ class GradientTape:
             fail(RuntimeError, "explain: the tape has been released: ask before gradient(), or use persistent=True")
         t, s = _tensor_like(target, "target"), _tensor_like(source, "source")
         s = self._asked.get(id(s), s)
-        self._moves.settle(self._records)
+        if self._moves is not None:
+            self._moves.settle(self._records)
         return explain_path(t, s, self._records, self._watched, list(self._cuts.values()), self._watch_accessed)
 
 
@@ -338,8 +363,8 @@ def _array(g: Tensor) -> Tensor:
     return array_of(apply(get("identity"), (g,), {}))  # type: ignore[no-any-return]
 
 
-def _differentiable(t: Any) -> bool:
-    return t._data.dtype.kind in "fcV" if type(t) is Tensor else t.dtype.is_differentiable
+def _wrapped(g: Any) -> Tensor:
+    return Tensor(g) if type(g) is np.ndarray and g.flags.c_contiguous else wrap(g)
 
 
 def _tensor_like(t: Any, what: str) -> Any:
@@ -354,28 +379,4 @@ def _tensor_like(t: Any, what: str) -> Any:
     return t._resolved()
 
 
-def zeros_of(source: Any) -> Tensor:
-    """Zeros of a source's shape and dtype."""
-    t = source._read_unrecorded() if isinstance(source, Variable) else source
-    return EAGER.zeros_like(t)  # type: ignore[no-any-return]
-
-
-def seed(target: Any, ct: Any, ones: bool, raw: bool) -> Any:
-    """The cotangent that a target starts with: ones, or what the caller gave; None when it cannot carry one."""
-    dtype = target.dtype
-    if not dtype.is_differentiable:
-        return None
-    t = target._read_unrecorded() if isinstance(target, Variable) else target
-    shape = t.type.shape
-    if ones:
-        return np.ones(shape, dtype.np) if raw else EAGER.full(shape, 1, dtype)
-    g = as_tensor(ct, dtype)
-    if g.type.shape != shape:
-        try:
-            g = EAGER.broadcast_to(g, shape=shape)
-        except ShapeMismatch:
-            fail(
-                ShapeMismatch,
-                f"output_gradients of shape {g.shape} for a target of shape {t.shape}: they must be equal",
-            )
-    return g._data if raw else g
+direct.bind(GradientTape)

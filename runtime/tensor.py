@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +34,7 @@ _NUMPY_NAMES = {
     "mean": "pb.reduce_mean(t)", "max": "pb.reduce_max(t)", "min": "pb.reduce_min(t)", "item": "t.numpy().item()",
     "copy": "pb.identity(t)", "dot": "pb.tensordot(t, u, 1)", "squeeze": "pb.squeeze(t)", "argmax": "pb.argmax(t)",
 }  # fmt: skip
+_GRAPH_NAMES = ("name", "op", "graph")
 
 
 class Tensor(Operators):
@@ -245,10 +246,11 @@ class Tensor(Operators):
         return self
 
     # ------------------------------------------------------------ what it is not
-    def __getattr__(self, name: str) -> Any:
-        if name in ("name", "op", "graph"):
+    def _absent(self, name: str) -> Any:
+        """An attribute of NumPy's arrays or TensorFlow's graph tensors: inside of functions NumPy's method."""
+        if name in _GRAPH_NAMES:
             raise AttributeError(f"Tensor.{name} is undefined when eager execution is enabled.")
-        if hasattr(np.ndarray, name) and in_function():
+        if in_function():
             from .tensor_methods import method_of
 
             with suppress(AttributeError):
@@ -256,6 +258,32 @@ class Tensor(Operators):
         instead = _NUMPY_NAMES.get(name)
         hint = f"; for t.{name} write {instead}" if instead else ""
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'{hint}")
+
+    def __dir__(self) -> list[str]:
+        return [n for n in object.__dir__(self) if hasattr(type(self), n)]
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+class _Absent:
+    """Stands for an attribute that tensors do not have. With `__getattr__` in its place every access to any attribute
+    would take ten times as long."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, t: Tensor | None, owner: type) -> Any:
+        if t is None:
+            raise AttributeError(f"type object '{owner.__name__}' has no attribute '{self.name}'")
+        return t._absent(self.name)
+
+
+for _name in {*_GRAPH_NAMES, *(n for n in dir(np.ndarray) if not n.startswith("_"))}.difference(dir(Tensor)):
+    setattr(Tensor, _name, _Absent(_name))
 
 
 def _rebuild(data: Array) -> Tensor:
@@ -294,6 +322,7 @@ def wrap(a: Any) -> Tensor:
     return Tensor(as_storage(a))
 
 
-from . import arithmetic, elementwise, handles, indexing, numpy_protocol, operators, printing  # noqa: E402  (they need the class above)
+from . import arithmetic, handles, indexing, numpy_protocol, operators, printing  # noqa: E402  (they need the class above)
 
-operators.bind(arithmetic=arithmetic, indexing=indexing, numpy_protocol=numpy_protocol, binary=elementwise.binary)
+operators.bind(arithmetic=arithmetic, indexing=indexing, numpy_protocol=numpy_protocol)
+operators.bind(**{k: v for k, v in vars(arithmetic).items() if k.startswith("run_")})

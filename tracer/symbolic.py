@@ -204,7 +204,12 @@ class SymbolicTensor(Tensor):
             )
         if hasattr(np.ndarray, name):
             self.trace.note_numpy()
-        return super().__getattr__(name)
+        return super()._absent(name)
+
+    def _absent(self, name: str) -> Any:
+        if name not in ("name", "op", "graph"):
+            self.trace.note_numpy()
+        return super()._absent(name)
 
     def _known(self) -> Any:
         """The value as a Python number where it is known while tracing (a constant, a fixed size), else None."""
