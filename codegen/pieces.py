@@ -51,23 +51,34 @@ def pieces(s: Schedule) -> Pieces | None:
     work = estimate(s)
     if work < LEAST:
         return None
-    wanted = max(2, min(MOST, int(work / PIECE)))
-    best: tuple[int, bool, int] | None = None
+    wanted = _wanted(work)
+    best: tuple[bool, int, bool, int] | None = None
     found: Pieces | None = None
     for depth, level in enumerate(s.order):
         cut = _cut(s, level, wanted)
         if cut is not None:
-            rank = min(cut.count, 32), not any(level in r.axes for r in s.roots), -depth
+            enough = 4 * cut.count >= 3 * min(wanted, 16)
+            rank = enough, 0 if enough else cut.count, not any(level in r.axes for r in s.roots), -depth
             if best is None or rank > best:
                 best, found = rank, cut
     return found
+
+
+def _wanted(work: float) -> int:
+    """How many pieces: an even number, as most machines have an even number of cores."""
+    return min(MOST, max(2, 2 * int(work / PIECE / 2)))
+
+
+def _size(units: int, wanted: int) -> int:
+    """Units in a piece: where a piece has few, rather more pieces than fewer and larger ones."""
+    return -(-units // wanted) if units >= 8 * wanted else max(1, units // wanted)
 
 
 def stretches(trips: int, work: float) -> Pieces | None:
     """How a loop of independent trips that takes `work` ns is cut; None where that does not pay."""
     if work < LEAST or trips < 2:
         return None
-    size = max(1, round(trips / max(2, min(MOST, int(work / PIECE)))))
+    size = _size(trips, _wanted(work))
     count = -(-trips // size)
     return Pieces(0, size, count) if count > 1 else None
 
@@ -81,7 +92,7 @@ def _cut(s: Schedule, level: int, wanted: int) -> Pieces | None:
     if wanted < 2:
         return None
     units = -(-s.extents[level] // unit)
-    size = max(1, round(units / wanted)) * unit
+    size = _size(units, wanted) * unit
     if left:
         size = max(size, -(-units // wanted) * unit)
     count = -(-s.extents[level] // size)
