@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..ir.dtypes import as_dtype
 from ..ir.graph import Value
-from ..ir.sizes import estimate, is_named, larger
+from ..ir.sizes import estimate, is_named, larger, smaller
 from ..ir.types import TensorType
 from . import access, memory, scalar, size_table, threads
 from .emitter import Context, Emitter, Reg
@@ -52,42 +52,59 @@ def point(s: Schedule) -> float:
 
 
 def pieces(s: Schedule) -> Pieces | None:
-    """How a nest is cut: along a level that no reduction takes together if it is long enough, the outermost such."""
-    per = point(s)
-    if prod(s.extents.values()) < ceil(LEAST / per):
+    """How a nest is cut: along the outermost level that has enough trips, rather one that no reduction takes together."""
+    per, points = point(s), prod(s.extents.values())
+    if points < ceil(LEAST / per):
         return None
-    best: tuple[int, bool, int] | None = None
+    wanted = _wanted(points, per)
+    best: tuple[bool, int, bool, int] | None = None
     found: Pieces | None = None
     for depth, level in enumerate(s.order):
-        cut = _cut(s, level, per)
+        cut = _cut(s, level, wanted)
         if cut is not None:
-            rank = min(estimate(cut.count), 32), not any(level in r.axes for r in s.roots), -depth
+            count = estimate(cut.count)
+            enough = 4 * count >= 3 * min(estimate(wanted), 16)
+            rank = enough, 0 if enough else count, not any(level in r.axes for r in s.roots), -depth
             if best is None or rank > best:
                 best, found = rank, cut
     return found
+
+
+def _wanted(points: int, per: float) -> int:
+    """How many pieces: an even number, as most machines have an even number of cores."""
+    even: int = larger(smaller(2 * (points // int(2 * PIECE / per)), MOST), 2)
+    return even
+
+
+def _size(units: int, wanted: int) -> int:
+    """Units in a piece: where a piece has few, rather more pieces than fewer and larger ones."""
+    size: int = -(-units // wanted) if units >= 8 * wanted else larger(units // wanted, 1)
+    return size
 
 
 def stretches(trips: int, work: float) -> Pieces | None:
     """How a loop of independent trips that takes `work` ns is cut; None where that does not pay."""
     if is_named(trips) or work < LEAST or trips < 2:
         return None
-    size = max(1, round(trips / max(2, min(MOST, int(work / PIECE)))))
+    size = _size(trips, _wanted(trips, work / trips))
     count = -(-trips // size)
     return Pieces(0, size, count, count) if count > 1 else None
 
 
-def _cut(s: Schedule, level: int, per: float) -> Pieces | None:
-    """A level cut into pieces that take long enough; None where there would be but one, or too many partial results."""
+def _cut(s: Schedule, level: int, wanted: int) -> Pieces | None:
+    """A level cut into about so many pieces; None where there would be but one, or too many partial results."""
     unit = s.block if level == s.split else s.lanes * s.unroll if level == s.vector else 1
     left = max((_elements(r) for r in s.roots if level in r.axes), default=0)
     most = min(MOST, PARTIALS // left) if left else MOST
     if is_named(left) or most < 2:
         return None
     units = -(-s.extents[level] // unit)
-    others = prod(n for k, n in s.extents.items() if k != level)
-    size = larger(larger(int(PIECE / per) // (others * unit), -(-units // most)), 1)
+    size = _size(units, smaller(wanted, most))
+    if left:
+        size = larger(size, -(-units // most))
     count = -(-units // size)
-    return Pieces(level, size * unit, count, most) if count > 1 else None
+    # Rounding down sizes of few units gives more pieces than were wanted, but not twice as many.
+    return Pieces(level, size * unit, count, most if left else 2 * MOST) if count > 1 else None
 
 
 def _elements(root: Root) -> int:

@@ -3,7 +3,7 @@
 The caller works, too. Each thread begins with a stretch of its own, the same one in call after call, so that what it
 touched last is still in its core's cache; who is done takes pieces of the others. So a helper that comes late, or whose
 core is taken away, costs no more than the piece it holds. Helpers are POSIX threads that sleep in a condition variable;
-after a piece of work they look for more for some ten microseconds. They block all signals, never call Python, and end
+after a piece of work they look for more until some ten microseconds after the others are done, forty at most. They block all signals, never call Python, and end
 with the process. A helper that wakes on the caller's core moves to another one: schedulers like to wake a thread beside
 its waker, and the two would take turns on one core. A caller that finds the pool taken (by another thread, or round
 itself) does all of its pieces alone.
@@ -16,7 +16,7 @@ from .pool_system import ANYWHERE, APART, NO_BLAS, SPENT, SPENT_X86, SPIN_CYCLES
 # The state, in bytes from its start. What helpers hammer on has cache lines of its own.
 LIMIT, BLAS_AT_START, HELPERS, OPEN, PERMITS, SLEEPERS = range(0, 48, 8)
 FN, CONTEXT, PIECES, SHARES, CPU = range(48, 88, 8)
-BUSY, ACTIVE, SEQUENCE = 128, 384, 512
+BUSY, HINT, ACTIVE, SEQUENCE = 128, 256, 384, 512  # the hint is the sequence, told when the lock is free again
 MUTEX, WORK, DONE, MODES, SIGNALS, CPUS, NEXT = 640, 704, 768, 832, 960, 1216, 1344
 MOST = 1024  # threads; each has a counter, on a cache line of its own
 SIZE = NEXT + 64 * MOST
@@ -115,7 +115,7 @@ alone:
 
 define internal void @pb_share(ptr %fn, ptr %context, i64 %n, i64 %threads) {
 entry:
-FIELD(at.cpu, CPU)
+FIELD(at.cpu, CPU)FIELD(at.hint, HINT)
 FIELD(at.fn, FN)FIELD(at.context, CONTEXT)FIELD(at.pieces, PIECES)FIELD(at.open, OPEN)FIELD(at.shares, SHARES)
 FIELD(at.permits, PERMITS)FIELD(at.sequence, SEQUENCE)FIELD(at.active, ACTIVE)FIELD(at.sleepers, SLEEPERS)
 FIELD(at.helpers, HELPERS)FIELD(modes, MODES)FIELD(mutex, MUTEX)FIELD(work, WORK)FIELD(done, DONE)
@@ -153,6 +153,7 @@ announce:
   %asleep = load i64, ptr %at.sleepers
   %calls = call i64 @llvm.smin.i64(i64 %asleep, i64 %wanted)
   %r2 = call i32 @pthread_mutex_unlock(ptr %mutex)
+  store atomic i64 %s1, ptr %at.hint release, align 8
   br label %wake
 wake:
   %w = phi i64 [%calls, %announce], [%w1, %call]
@@ -178,10 +179,10 @@ again:
   br i1 %patient, label %spin, label %shut
 shut:
   %r4 = call i32 @pthread_mutex_lock(ptr %mutex)
-  store i64 0, ptr %at.open
+  store atomic i64 0, ptr %at.open seq_cst, align 8
   br label %join
 join:
-  %b = load atomic i64, ptr %at.active acquire, align 8
+  %b = load atomic i64, ptr %at.active seq_cst, align 8
   %none = icmp eq i64 %b, 0
   br i1 %none, label %out, label %wait
 wait:
@@ -269,7 +270,7 @@ out:
 
 define internal ptr @pb_worker(ptr %told) {
 entry:
-FIELD(at.shares, SHARES)
+FIELD(at.shares, SHARES)FIELD(at.hint, HINT)
 FIELD(at.fn, FN)FIELD(at.context, CONTEXT)FIELD(at.pieces, PIECES)FIELD(at.open, OPEN)FIELD(at.cpu, CPU)
 FIELD(at.permits, PERMITS)FIELD(at.sequence, SEQUENCE)FIELD(at.active, ACTIVE)FIELD(at.sleepers, SLEEPERS)
 FIELD(modes, MODES)FIELD(mutex, MUTEX)FIELD(work, WORK)FIELD(done, DONE)
@@ -283,13 +284,20 @@ top:
   br label %spin
 spin:
   %k = phi i64 [%k0, %top], [%k1, %again]
-  %s = load atomic i64, ptr %at.sequence acquire, align 8
-  %new = icmp ne i64 %s, %last
+  %since = phi i64 [%k0, %top], [%since1, %again]
+  %s = load atomic i64, ptr %at.hint acquire, align 8
+  %new = icmp sgt i64 %s, %last
   br i1 %new, label %look, label %again
 again:
   %k1 = call i64 @pb_spent(i64 %k)
-  %spent = sub i64 %k1, %k0
-  %patient = icmp ult i64 %spent, SPIN
+  %going = load atomic i64, ptr %at.open monotonic, align 8
+  %others = icmp ne i64 %going, 0
+  %since1 = select i1 %others, i64 %k1, i64 %since
+  %spent = sub i64 %k1, %since1
+  %some = icmp ult i64 %spent, SPIN
+  %all = sub i64 %k1, %k0
+  %still.some = icmp ult i64 %all, LONGEST
+  %patient = and i1 %some, %still.some
   br i1 %patient, label %spin, label %look
 look:
   %r1 = call i32 @pthread_mutex_lock(ptr %mutex)
@@ -317,9 +325,7 @@ sleep:
 start:
   %permits1 = sub i64 %permits, 1
   store i64 %permits1, ptr %at.permits
-  %a = load i64, ptr %at.active
-  %a1 = add i64 %a, 1
-  store atomic i64 %a1, ptr %at.active monotonic, align 8
+  %a = atomicrmw add ptr %at.active, i64 1 seq_cst
   %fn = load ptr, ptr %at.fn
   %context = load ptr, ptr %at.context
   %n = load i64, ptr %at.pieces
@@ -329,20 +335,18 @@ start:
   %r4 = call i32 @pthread_mutex_unlock(ptr %mutex)
   call void @pb_leave(i32 %cpu)
   call void @pb_drain(ptr %fn, ptr %context, i64 %n, i64 %me, i64 %shares)
-  %r5 = call i32 @pthread_mutex_lock(ptr %mutex)
-  %b = load i64, ptr %at.active
-  %b1 = sub i64 %b, 1
-  store atomic i64 %b1, ptr %at.active release, align 8
-  %still = load i64, ptr %at.open
+  %b = atomicrmw sub ptr %at.active, i64 1 seq_cst
+  %last.one = icmp eq i64 %b, 1
+  %still = load atomic i64, ptr %at.open seq_cst, align 8
   %shut = icmp eq i64 %still, 0
-  %last.one = icmp eq i64 %b1, 0
   %tell = and i1 %shut, %last.one
   br i1 %tell, label %ring, label %back
 ring:
+  %r5 = call i32 @pthread_mutex_lock(ptr %mutex)
   %r6 = call i32 @pthread_cond_signal(ptr %done)
+  %r7 = call i32 @pthread_mutex_unlock(ptr %mutex)
   br label %back
 back:
-  %r7 = call i32 @pthread_mutex_unlock(ptr %mutex)
   br label %top
 }
 """
@@ -356,7 +360,7 @@ def pool_text(arch: str, set_mask: int, blas: bool, apart: bool) -> str:
     """
     spent, most = (SPENT_X86, SPIN_CYCLES) if arch == "x86_64" else (SPENT, SPIN_TRIPS)
     text = "".join((_SERIAL, spent, APART if apart else ANYWHERE, _POOL))
-    text = text.replace("SET_MASK", str(set_mask)).replace("SPIN", str(most))
+    text = text.replace("SET_MASK", str(set_mask)).replace("SPIN", str(most)).replace("LONGEST", str(4 * most))
     text = text.replace("SIZE", str(SIZE)).replace("MOST", str(MOST))
     if not blas:
         text = text.replace("declare i32 @pb_blas_threads()\n", "") + NO_BLAS

@@ -353,6 +353,11 @@ def larger(a: Any, b: Any) -> Any:
     return max(a, b)
 
 
+def smaller(a: Any, b: Any) -> Any:
+    """The smaller of two sizes, which may be one or the other for different calls."""
+    return -larger(-a, -b)
+
+
 def divides(by: int, n: Any) -> bool:
     """Whether a number divides a size, whatever the size is."""
     if type(n) is Size:
