@@ -52,7 +52,7 @@ def point(s: Schedule) -> float:
 
 
 def pieces(s: Schedule) -> Pieces | None:
-    """How a nest is cut: along the outermost level that has enough trips, rather one that no reduction takes together."""
+    """How a nest is cut: along the outermost level with enough trips, rather one that no reduction takes together."""
     per, points = point(s), prod(s.extents.values())
     if points < ceil(LEAST / per):
         return None
