@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .plan import Root
 
 LEAST = 40_000.0  # ns of work below which a nest is not cut: waking a thread that sleeps takes about as long
-PIECE = 12_000.0  # ns of work in a piece
+PIECE = 6_000.0  # ns of work in a piece
 MOST = 128  # pieces
 PARTIALS = 4096  # elements of partial results that a reduction may leave
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 # Where there are these, a helper that finds itself on the caller's core leaves that core to it.
 OPTIONAL = ("sched_getcpu", "sched_getaffinity", "sched_setaffinity")
-# How long a thread looks for news before it sleeps: about 10 us. A call that follows another finds helpers awake then;
+# How long a thread looks for news before it sleeps: about 20 us. A call that follows another finds helpers awake then;
 # waking a thread that sleeps takes 30 to 50 us.
-SPIN_CYCLES, SPIN_TRIPS = 30_000, 10_000  # by x86's time stamp; elsewhere trips of an empty loop
+SPIN_CYCLES, SPIN_TRIPS = 60_000, 20_000  # by x86's time stamp; elsewhere trips of an empty loop
 
 SPENT_X86 = """
 declare void @llvm.x86.sse2.pause()

@@ -1,12 +1,13 @@
 """The pool of native threads as LLVM text: `pb_parallel(fn, context, n)` calls `fn(context, k)` for k in 0..n-1.
 
-The caller works, too. Each thread begins with a stretch of its own, the same one in call after call, so that what it
-touched last is still in its core's cache; who is done takes pieces of the others. So a helper that comes late, or whose
-core is taken away, costs no more than the piece it holds. Helpers are POSIX threads that sleep in a condition variable;
-after a piece of work they look for more until some ten microseconds after the others are done, forty at most. They block all signals, never call Python, and end
-with the process. A helper that wakes on the caller's core moves to another one: schedulers like to wake a thread beside
-its waker, and the two would take turns on one core. A caller that finds the pool taken (by another thread, or round
-itself) does all of its pieces alone.
+The caller works, too. Each thread begins with a stretch of its own, the same one in call after call, so that what
+it touched last is still in its core's cache; who is done takes pieces of the others. So a helper that comes late,
+or whose core is taken away, costs no more than the piece it holds. Helpers are POSIX threads that sleep in a
+condition variable; after a piece of work they look for more until some twenty microseconds after the others are
+done, eighty at most. They block all signals, never call Python, and end with the process. A helper that wakes on
+the caller's core moves to another one: schedulers like to wake a thread beside its waker, and the two would take
+turns on one core, or the helper would not run before the caller is done. A caller that finds the pool taken (by
+another thread, or round itself) does all of its pieces alone.
 """
 
 from __future__ import annotations
@@ -321,6 +322,8 @@ sleep:
   %y = load i64, ptr %at.sleepers
   %y1 = sub i64 %y, 1
   store i64 %y1, ptr %at.sleepers
+  %waker = load i32, ptr %at.cpu
+  call void @pb_leave(i32 %waker)
   br label %check
 start:
   %permits1 = sub i64 %permits, 1
