@@ -113,6 +113,14 @@ def half_powers(em: Emitter, f: Format, n: Reg) -> Pair:
     return power_of_two(em, f, half), power_of_two(em, f, em.sub(n, half))
 
 
+def scaled(em: Emitter, f: Format, values: Sequence[Reg], multiple: Reg, n: Reg) -> list[Reg]:
+    """Each value (of about 1) times 2**n, with gradual underflow; `multiple` is n as a float."""
+    if em.has_scalef(f.ty):
+        return [em.scalef(x, multiple) for x in values]
+    powers = half_powers(em, f, n)
+    return [scale(em, x, powers) for x in values]
+
+
 def scale(em: Emitter, x: Reg, powers: Sequence[Reg]) -> Reg:
     """x times each of the powers."""
     for p in powers:

@@ -16,20 +16,20 @@ from .math_common import (
     divide_pairs,
     exact_fma_error,
     fast_two_sum,
-    half_powers,
     horner,
     nearest_int,
     power_of_two,
     residual,
-    scale,
+    scaled,
     two_sum,
 )
 from .math_formats import format_of
 
 
 class Reduced(NamedTuple):
-    """x = n ln(2) + r + low."""
+    """x = n ln(2) + r + low; `multiple` is n as a float."""
 
+    multiple: Reg
     n: Reg
     r: Reg
     low: Reg
@@ -41,7 +41,7 @@ def _reduce(em: Emitter, f: Format, x: Reg) -> Reduced:
     product = em.fmul(multiple, -f.ln2[1]) if not em.has_fma else None
     r = em.fadd(first, product) if product else em.fma(multiple, -f.ln2[1], first)
     rest = em.fsub(first, r)
-    return Reduced(n, r, em.fadd(rest, product) if product else em.fma(multiple, -f.ln2[1], rest))
+    return Reduced(multiple, n, r, em.fadd(rest, product) if product else em.fma(multiple, -f.ln2[1], rest))
 
 
 LOG2E = 1.4426950408889634
@@ -54,7 +54,7 @@ def exp(em: Emitter, x: Reg) -> Reg:
     multiple, n = nearest_int(em, f, x, LOG2E)
     r = em.fma(multiple, -f.ln2[1], em.fma(multiple, -f.ln2[0], x))
     p = em.fma(horner(em, r, f.exp_q), em.fmul(r, r), r)
-    return scale(em, em.fadd(p, 1.0), half_powers(em, f, n))
+    return scaled(em, f, [em.fadd(p, 1.0)], multiple, n)[0]
 
 
 def exp_tail(em: Emitter, f: Format, a: Reduced) -> Reg:
@@ -67,8 +67,8 @@ def exp_pair(em: Emitter, f: Format, x: Reg) -> Pair:
     a = _reduce(em, f, em.maximum(f.exp_range[0], x))
     high, low = fast_two_sum(em, 1.0, a.r)
     high, low = fast_two_sum(em, high, em.fadd(low, exp_tail(em, f, a)))
-    powers = half_powers(em, f, a.n)
-    return scale(em, high, powers), scale(em, low, powers)
+    high, low = scaled(em, f, [high, low], a.multiple, a.n)
+    return high, low
 
 
 def expm1(em: Emitter, x: Reg) -> Reg:
