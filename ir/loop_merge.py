@@ -4,6 +4,7 @@ A tape inside a compiled function leaves two loops: the one that the user wrote,
 along for the reverse. Where all that is used of the first is among what the second carries, the second takes its
 place. That the two compute the same is found by walking both bodies: carried values are taken to be equal as their
 starts are, ops on equal operands give equal results, and a pair for which the next trip's values differ is dropped.
+What else the first loop carries (a sum that no residual depends on) the second one is given to carry, too.
 Loops that count up are first written to count 0, 1, 2, ..., as the reverse writes those that it goes through.
 """
 
@@ -15,7 +16,7 @@ from .activity import is_loop
 from .attrs import attrs_key
 from .control import FOR, IF, has_effect
 from .failing import may_fail
-from .graph import Block, Function, Op, Value, clone_function, uses
+from .graph import Block, Function, Op, Value, clone_function, clone_op, uses
 from .rewrite import inputs, keep_name
 from .trips import normalise, number
 from .types import StackType
@@ -92,9 +93,11 @@ def _replace(block: Block, small: Op, large: Op) -> bool:
     """Lets the large loop stand for the small one, where that is or before, if it gives all that is used of it."""
     found = match(small, large, {})
     used = uses(block) if found else {}
-    if not found or not all(r in found for r in small.results if r in used):
-        return False
+    missing = [i for i, r in enumerate(small.results) if r in used and r not in found]
     at, end = block.ops.index(small), block.ops.index(large)
+    graft = _Graft(small, large, found) if found and missing and at < end else None
+    if not found or (missing and (graft is None or not graft.takes(missing))):
+        return False
     between = block.ops[at:end]
     if any(map(has_effect, between)) and may_fail(large):
         return False  # what is printed before an error must be printed
@@ -107,11 +110,91 @@ def _replace(block: Block, small: Op, large: Op) -> bool:
         block.ops = [*block.ops[:at], *before, large, *rest]
     else:
         del block.ops[at]
+    if graft is not None:
+        found = found | graft.write()
     for r in small.results:
         for op, i in used.get(r, ()):
             op.operands[i] = found[r]
             keep_name(found[r], r)
     return True
+
+
+class _Graft:
+    """What one `for` carries and another one, which computes part of the same, does not: to be carried by that.
+
+    Attributes:
+      known: values of the first body that have equals in the second. ops: what the second body is to get, in order.
+    """
+
+    def __init__(self, small: Op, large: Op, found: Same) -> None:
+        self.small, self.large = small, large
+        self.known: Same = {}
+        self.carried: list[int] = []
+        self.ops: list[Op] = []
+        if small.kind is FOR:
+            x, y = small.regions[0], large.regions[0]
+            self.known[x.params[0]] = y.params[0]
+            for i, r in enumerate(small.results):
+                if r in found:
+                    self.known[x.params[1 + i]] = y.params[1 + large.results.index(found[r])]
+            _walk(x, y, self.known)
+
+    def takes(self, numbers: Iterable[int]) -> bool:
+        """Whether the carried values of these numbers, and what they need, can be grafted."""
+        if self.small.kind is not FOR:
+            return False
+        body = self.small.regions[0]
+        own = {r: op for op in body.ops for r in op.results}
+        params = {p: i for i, p in enumerate(body.params[1:])}
+        wanted: set[int] = set()
+        todo: list[Value] = []
+
+        def carry(i: int) -> None:
+            if i not in self.carried:
+                self.carried.append(i)
+                todo.append(body.terminator.operands[i])
+
+        for i in numbers:
+            carry(i)
+        while todo:
+            v = todo.pop()
+            if isinstance(v.type, StackType):
+                return False
+            if v in self.known or (v not in own and v not in params):
+                continue
+            if v in params:
+                carry(params[v])
+            elif id(own[v]) not in wanted:
+                if own[v].regions or own[v].kind.effect:
+                    return False
+                wanted.add(id(own[v]))
+                todo += own[v].operands
+        self.ops = [op for op in body.ops if id(op) in wanted]
+        return True
+
+    def write(self) -> Same:
+        """Adds to the second loop; gives its results that stand for the first one's."""
+        x, y = self.small.regions[0], self.large.regions[0]
+        for i in self.carried:
+            self.large.operands.append(self.small.operands[3 + i])
+            param = x.params[1 + i]
+            self.known[param] = y.add_param(param.type, param.name)
+        # Each op comes as early as it can: behind a write in place, what it reads would have to be a copy.
+        place = {r: k for k, op in enumerate(y.ops) for r in op.results}
+        behind: dict[int, list[Op]] = {}
+        for op in self.ops:
+            new = clone_op(op, self.known)
+            k = max((place.get(v, -1) for v in new.operands), default=-1)
+            place.update(dict.fromkeys(new.results, k))
+            behind.setdefault(k, []).append(new)
+        y.ops = [*behind.get(-1, ()), *(o for k, op in enumerate(y.ops) for o in (op, *behind.get(k, ())))]
+        given = x.terminator.operands
+        found: Same = {}
+        for i in self.carried:
+            y.terminator.operands.append(self.known.get(given[i], given[i]))
+            self.large.results.append(Value(self.small.results[i].type, "", self.large))
+            found[self.small.results[i]] = self.large.results[-1]
+        return found
 
 
 def _before(ops: list[Op], large: Op) -> list[Op] | None:

@@ -69,6 +69,46 @@ def test_loops_that_differ_stay(bound: str, start: str, op: str) -> None:
     check(SAVING.format(bound=bound, start=start, op=op), ARGS, 2, 2)
 
 
+SUMMING = """
+func @f(%n: i32, %x: f64, %y: f64) -> (f64, f64, f64) {{
+  %zero = constant 0 : i32
+  %one = constant 1 : i32
+  %e = constant 5.0 : f64
+  %r, %l = for %i in %zero..%n step %one iter(%a = %x, %b = %y) -> (f64, f64) {{
+    %s = sin %a : f64
+    %t = mul %s, %y : f64
+    %v = mul %t, %{reads} : f64
+    %w = add %b, %v : f64
+    yield %t, %w
+  }}
+  %c, %q = for %i in %zero..%n step %one iter(%a = %x, %b = %e) -> (f64, f64) {{
+    %s = sin %a : f64
+    %t = mul %s, %y : f64
+    %w = mul %b, %s : f64
+    yield %t, %w
+  }}
+  %u = add %l, %q : f64
+  return %r, %c, %{gives}
+}}"""
+
+
+@pytest.mark.parametrize("reads", ["a", "s", "b", "x"])
+@pytest.mark.parametrize("gives", ["l", "u"])
+def test_a_sum_that_only_the_first_loop_carries_is_carried_by_the_second(reads: str, gives: str) -> None:
+    text = SUMMING.format(reads=reads, gives=gives)
+    check(text, ARGS, 2, 1)
+    check(text, [np.int32(0), *ARGS[1:]], 2, 1)
+
+
+def test_what_the_second_loop_cannot_be_given_leaves_both() -> None:
+    """The second loop starts from what only the first one gives, or a print would have to move with the sum."""
+    text = SUMMING.format(reads="a", gives="u")
+    check(text.replace("%b = %e)", "%b = %l)"), ARGS, 2, 2)
+    line = "%v = mul %t, %a : f64"
+    assert line in text
+    check(text.replace(line, line + '\n    print %v {segments = ["", "\\n"]}'), ARGS, 2, 2)
+
+
 def test_what_the_second_loop_starts_from_moves_before_it_unless_it_comes_from_the_first() -> None:
     text = SAVING.format(bound="%n", start="%x", op="mul")
     check(text.replace("%e = constant 5.0 : f64", "%e = add %x, %y : f64"), ARGS, 2, 1)
