@@ -34,6 +34,7 @@ def _steps(plan: Plan, names: dict[Value, str], codes: dict[int, KernelCode], mo
             else:
                 loops = f"kernel {code.name if code else '(empty)'} over {list(step.domain)}{_loops(code)}"
                 lines.append(f"{loops} -> {made}")
+            lines += _apart(step, names, codes)
             lines += [f"  {_root(r, names)}{_where(r.op)}" for r in step.roots if r.kept]
             continue
         assert step.op is not None
@@ -76,7 +77,18 @@ def _root(r: Root, names: dict[Value, str]) -> str:
     if r.reduce:
         return f"{r.reduce} of {names.get(r.source, '?')} over levels {sorted(r.axes)} -> {names.get(r.target, '?')}"
     verb = "add to" if r.add else "store"
-    return f"{verb} {names.get(r.target, '?')}[{', '.join(map(str, r.out))}]"
+    why = f" ({r.why})" if r.why else ""
+    return f"{verb} {names.get(r.target, '?')}[{', '.join(map(str, r.out))}]{why}"
+
+
+def _apart(step: Kernel, names: dict[Value, str], codes: dict[int, KernelCode]) -> list[str]:
+    """Why the kernel is one of its own, if there was one over the same domain."""
+    if step.apart is None:
+        return []
+    other, (words, value) = step.apart
+    code = codes.get(id(other))
+    about = "?" if value is None else names.get(value, "?")
+    return [f"  apart from {code.name}: {words.format(about)}"] if code else []
 
 
 def _where(op: Op) -> str:

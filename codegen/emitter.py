@@ -14,17 +14,9 @@ import itertools
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import NamedTuple
 
 from ..ir.sizes import is_named
-from .host import host
-
-
-@lru_cache(maxsize=1)
-def _avx512() -> bool:
-    return host().has("avx512f")
-
 
 INT_BITS = {"i1": 1, "i8": 8, "i16": 16, "i32": 32, "i64": 64, "i128": 128, "i192": 192}
 _SUFFIX = {"float": "f32", "double": "f64"}
@@ -273,18 +265,6 @@ class Emitter:
     def call(self, symbol: str, ty: str, *args: Reg) -> Reg:
         """Call a function of the module that takes and gives values at this emitter's width."""
         return self.op(f"call {self.ty(ty)} @{symbol}({', '.join(self.typed(a) for a in args)})", ty)
-
-    def scalef(self, a: Reg, n: Reg) -> Reg:
-        """a * 2**n for a whole number n in a float, rounded once; only where `has_scalef` says so."""
-        short, mask = ("ps", "i16") if a.ty == "float" else ("pd", "i8")
-        symbol, ty = f"llvm.x86.avx512.mask.scalef.{short}.512", self.ty(a.ty)
-        self.decls.setdefault(symbol, f"declare {ty} @{symbol}({ty}, {ty}, {ty}, {mask}, i32)")
-        operands = f"{self.typed(a)}, {self.typed(n)}, {ty} zeroinitializer, {mask} -1, i32 4"
-        return self.op(f"call {ty} @{symbol}({operands})", a.ty)
-
-    def has_scalef(self, ty: str) -> bool:
-        """Whether the target scales vectors of this width by powers of two."""
-        return self.lanes * (4 if ty == "float" else 8) == 64 and _avx512()
 
     def fabs(self, a: Reg) -> Reg:
         return self.intrinsic("fabs", a)

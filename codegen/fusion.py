@@ -26,6 +26,7 @@ from .plan import (
     Call,
     Kernel,
     Number,
+    Obstacle,
     Plan,
     Region,
     Root,
@@ -63,15 +64,17 @@ def plan(fn: Function) -> Plan:
 
 def _plan(given: Plan) -> Plan:
     """The steps of a block; `given` knows what it shares with the blocks round it, and its parameters' buffers."""
-    forced = set(regions.needed(given.fn.body))
+    forced = dict.fromkeys(regions.needed(given.fn.body), "")
     last = {v: k for k, op in enumerate(given.fn.body.ops) for v in rewrite.inputs(op)}
     for _ in range(_ROUNDS):
         planner = _Planner(given, forced, last)
         planner.run()
-        more = set(planner.dear()) | set(awkward(planner.plan, planner.walks)) | planner.overlapping
-        if not more - forced:
+        more = dict.fromkeys(planner.dear(), "computing it again costs more than reading it")
+        more |= dict.fromkeys(awkward(planner.plan, planner.walks), "with a buffer its reshape is free")
+        more |= dict.fromkeys(planner.overlapping, "what it reads is overwritten")
+        if not more.keys() - forced.keys():
             break
-        forced |= more
+        forced = more | forced
     planner.finish()
     for step in planner.plan.steps:
         if isinstance(step, Region):
@@ -86,9 +89,9 @@ def _plan(given: Plan) -> Plan:
 class _Planner:
     """One round of planning."""
 
-    def __init__(self, given: Plan, forced: set[Value], last: dict[Value, int]) -> None:
+    def __init__(self, given: Plan, forced: dict[Value, str], last: dict[Value, int]) -> None:
         self.plan = given.copy()  # what one round decides, the next one must not see
-        self.forced = forced
+        self.forced = forced  # what must have a buffer, and why if the program does not say so itself
         self.last = last  # the last op of the block that uses a value
         self.at = 0  # the op being looked at
         self.lookers: defaultdict[Value, list[Value]] = defaultdict(list)  # inlined values that read a buffer
@@ -155,7 +158,9 @@ class _Planner:
         if op.kind.name == "constant" and not is_literal(v):
             self.plan.owner[v] = v
         elif v in self.forced or len(below) > MAX_INLINE or depth >= MAX_DEPTH:
+            why = self.forced.get(v, f"more than {MAX_INLINE} ops, or {MAX_DEPTH} in a row, make it")
             for domain, root in slots(op, v) if op.kind.name == "concat" else [store(op, v)]:
+                root.why = why
                 self.place(domain, root)
         else:
             self.below[v], self.depth[v] = frozenset(below), depth + 1
@@ -259,43 +264,47 @@ class _Planner:
             self.overwrite(root.base)
             all_of_it = self._crosses(root, reads)
             self.overlapping.update(root.op.operands[1:2] if all_of_it else small_reads(self.plan, root, reads))
-        best: Kernel | None = None
-        most = -1
-        for kernel in reversed(self.kernels.get(domain, [])[-8:]):
-            if self.joinable(kernel, root, reads):
-                shared = sum(leaf in kernel.reads.leaves for leaf in reads.leaves)
-                if shared > most:
-                    best, most = kernel, shared
-        if best is None:
-            best = Kernel(len(self.steps), domain=domain)
+        found = [(k, self.obstacle(k, root, reads)) for k in reversed(self.kernels.get(domain, [])[-8:])]
+        fit = [k for k, obstacle in found if obstacle is None]
+        if fit:
+            best = max(fit, key=lambda k: sum(leaf in k.reads.leaves for leaf in reads.leaves))
+        else:
+            best = Kernel(len(self.steps), domain=domain, apart=next(((k, o) for k, o in found if o), None))
             self.steps.append(best)
             self.kernels.setdefault(domain, []).append(best)
         self.join(best, root, reads)
 
-    def joinable(self, kernel: Kernel, root: Root, reads: Walk) -> bool:
-        """Whether the root may be computed in the kernel's loop."""
+    def obstacle(self, kernel: Kernel, root: Root, reads: Walk) -> Obstacle | None:
+        """Why the root cannot be computed in the kernel's loop; None if it can."""
         if len(kernel.reads.visits.keys() | reads.visits.keys()) > MAX_KERNEL or 0 in kernel.domain:
-            return False
+            return Obstacle(f"together they would have more than {MAX_KERNEL} ops")
         if root.reduce and not nested(kernel, root):
-            return False
-        before = [*reads.scalars] if root.base is None else [*reads.scalars, root.base]
-        if any(self.closure(self.need[v]) & kernel.bit for v in before):
-            return False
+            return Obstacle("{} is reduced over other levels", root.target)
+        for v in reads.scalars if root.base is None else (*reads.scalars, root.base):
+            if self.closure(self.need[v]) & kernel.bit:
+                how = "complete only" if self.need[v] & kernel.bit else "made"
+                return Obstacle(f"{{}} is {how} after that loop", v)
         if root.base is not None and self.closure(self._readers(root.base) & ~kernel.bit) & kernel.bit:
-            return False
+            return Obstacle("what else reads {} must run before it is written into", root.base)
         if fails(root, reads) and self.closure(self.effect) & kernel.bit:
-            return False
+            return Obstacle("{} may fail, which must come after an effect", root.target)
         if self._crosses(root, kernel.reads):
-            return False
+            return Obstacle("it reads other elements of {}, which is written into", root.base)
+        return self._unready(kernel, reads)
+
+    def _unready(self, kernel: Kernel, reads: Walk) -> Obstacle | None:
+        """What the kernel's loop would read too early, if anything."""
         stored = {r.target: r.position for r in kernel.roots if not r.reduce and not r.add}
         for leaf in reads.leaves:
             mask = self.need[leaf.owner]
             if mask == kernel.bit:
-                if stored.get(leaf.owner) != leaf.position:
-                    return False
+                if leaf.owner not in stored:
+                    return Obstacle("{} is complete only after that loop", leaf.owner)
+                if stored[leaf.owner] != leaf.position:
+                    return Obstacle("{} is read at other elements than the one at hand", leaf.owner)
             elif self.closure(mask) & kernel.bit:
-                return False
-        return True
+                return Obstacle("{} is made after that loop", leaf.owner)
+        return None
 
     def join(self, kernel: Kernel, root: Root, reads: Walk) -> None:
         """Adds a root to a kernel; whatever comes after the kernel now comes after what the root needs, too."""

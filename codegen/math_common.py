@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .emitter import Emitter, Operand, Reg
+from .host import host
 
 Pair = tuple[Reg, Reg]
 Coefficients = tuple[float, ...]
@@ -115,10 +117,24 @@ def half_powers(em: Emitter, f: Format, n: Reg) -> Pair:
 
 def scaled(em: Emitter, f: Format, values: Sequence[Reg], multiple: Reg, n: Reg) -> list[Reg]:
     """Each value (of about 1) times 2**n, with gradual underflow; `multiple` is n as a float."""
-    if em.has_scalef(f.ty):
-        return [em.scalef(x, multiple) for x in values]
+    if em.lanes * (32 if f.ty == "float" else 64) == 512 and _avx512():
+        return [_scalef(em, x, multiple) for x in values]
     powers = half_powers(em, f, n)
     return [scale(em, x, powers) for x in values]
+
+
+@lru_cache(maxsize=1)
+def _avx512() -> bool:
+    return host().has("avx512f")
+
+
+def _scalef(em: Emitter, x: Reg, n: Reg) -> Reg:
+    """x * 2**n for a whole number n in a float, rounded once: the same as by two powers, in one instruction."""
+    short, mask = ("ps", "i16") if x.ty == "float" else ("pd", "i8")
+    symbol, ty = f"llvm.x86.avx512.mask.scalef.{short}.512", em.ty(x.ty)
+    em.decls.setdefault(symbol, f"declare {ty} @{symbol}({ty}, {ty}, {ty}, {mask}, i32)")
+    operands = f"{em.typed(x)}, {em.typed(n)}, {ty} zeroinitializer, {mask} -1, i32 4"
+    return em.op(f"call {ty} @{symbol}({operands})", x.ty)
 
 
 def scale(em: Emitter, x: Reg, powers: Sequence[Reg]) -> Reg:

@@ -33,7 +33,7 @@ class Root:
 
     `reduce` is empty for a store; else the kind of reduction, and `axes` the levels of the domain it takes together.
     `base` is what the target's buffer must hold before (only a slot of it is written); `add` adds to what is there.
-    What is not `kept` is needed in this kernel only and stays in registers.
+    What is not `kept` is needed in this kernel only and stays in registers. `why` says, for dumps, why it has a buffer.
     """
 
     op: Op
@@ -46,6 +46,7 @@ class Root:
     base: Value | None = None
     add: bool = False
     kept: bool = True
+    why: str = ""
 
     @property
     def position(self) -> Index:
@@ -81,13 +82,25 @@ class Step:
         return 1 << self.number
 
 
+class Obstacle(NamedTuple):
+    """Why something is not computed in a kernel: words for dumps, with `{}` where the value's name belongs."""
+
+    words: str
+    value: Value | None = None
+
+
 @dataclass(slots=True, eq=False)
 class Kernel(Step):
-    """A fused loop nest: one domain, roots in program order, and what they read together."""
+    """A fused loop nest: one domain, roots in program order, and what they read together.
+
+    `apart` says, for dumps, why its first root is in no kernel of the same domain that came before: the last such
+    kernel, what stood against it, and the value that this is about.
+    """
 
     domain: tuple[int, ...] = ()
     roots: list[Root] = field(default_factory=list)
     reads: Walk = field(default_factory=Walk)
+    apart: tuple[Kernel, Obstacle] | None = None
 
     @property
     def targets(self) -> list[Value]:

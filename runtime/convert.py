@@ -24,6 +24,7 @@ from .weak import Weak
 
 _registered: list[tuple[Any, Callable[..., Any]]] = []
 _priorities: list[int] = []
+_OF_ITSELF = (int, float, np.generic, np.ndarray)  # no registered conversion is asked about these, as in TensorFlow
 
 
 def make(array: Array) -> Tensor:
@@ -50,7 +51,7 @@ def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
                 f"{value.dtype.name}: write pb.cast(t, pb.{dtype.name})",
             )
         return value
-    if _registered:
+    if _registered and not isinstance(value, _OF_ITSELF):
         found = _from_registered(value, dtype)
         if found is not None:
             return as_tensor(found, dtype)
@@ -226,18 +227,30 @@ def length_value(x: Any, what: str) -> Any:
     return static_value(x, what)
 
 
-def conversions_registered() -> bool:
-    """Whether foreign conversions are asked before numbers and arrays are converted."""
-    return bool(_registered)
-
-
 def register_tensor_conversion_function(
     base_type: Any, conversion_func: Callable[..., Any], priority: int = 100
 ) -> None:
     """Teaches `convert_to_tensor` a foreign type: `conversion_func(value, dtype, name, as_ref)` gives a tensor.
 
-    The function may return NotImplemented; those of lower priority are asked first.
+    The function may return NotImplemented; those of lower priority are asked first. It is never asked about
+    numbers and arrays.
+
+    Args:
+      base_type: a class, or a tuple of them, whose instances are converted.
+
+    Raises:
+      TypeError: for Python's numbers, NumPy's scalars and arrays, what is no class, a function that cannot be called.
     """
+    bases = base_type if isinstance(base_type, tuple) else (base_type,)
+    if not all(isinstance(base, type) for base in bases):
+        raise TypeError(f"base_type must be a class or a tuple of classes, not {base_type!r}")
+    if any(issubclass(base, _OF_ITSELF) for base in bases):
+        raise TypeError(
+            "conversions of Python numbers, NumPy scalars and arrays cannot be registered: "
+            "wrap them in a class of your own"
+        )
+    if not callable(conversion_func):
+        raise TypeError(f"conversion_func must be callable, not {conversion_func!r}")
     _priorities.append(priority)
     _registered.append((base_type, conversion_func))
     order = sorted(range(len(_priorities)), key=lambda i: _priorities[i])

@@ -16,7 +16,6 @@ from ..codegen.entry_spec import NUMBERS
 from ..codegen.entry_structure import Nest, Opened
 from ..codegen.layout import SCALARS
 from ..runtime.array import Array as OurArray
-from ..runtime.convert import conversions_registered
 from ..runtime.tensor import Tensor
 from .signature import Signature
 from .structure import Structure, sorted_keys
@@ -140,7 +139,7 @@ def _container(x: Any) -> str | None:
 
 def converted(x: Any, given: Any) -> str | None:
     """How native calls convert `x` to a declared tensor, as the input signature did; None where they do not."""
-    if type(given) is not Tensor or conversions_registered():
+    if type(given) is not Tensor:
         return None
     data, kind = given._data, type(x)
     wide = kind is np.ndarray and x.dtype == np.float64 and x.shape == data.shape

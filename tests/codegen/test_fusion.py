@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pullback.codegen.compile import Executable
+from pullback.codegen.compile import Executable, compile_function
 from pullback.codegen.fusion import plan
 from pullback.codegen.lowering import lower
 from pullback.codegen.pipeline import optimise
@@ -127,3 +127,23 @@ def test_code_stays_linear_in_the_program() -> None:
         return len(exe.llvm.splitlines())
 
     assert lines(24) < 2.6 * lines(12)
+
+
+def test_the_plan_says_what_is_not_in_the_kernel_before_and_why() -> None:
+    def text(build: Any, *arrays: Any) -> str:
+        return compile_function(optimise(function(build, arrays))).kernels
+
+    x, y = array((20, 30)), array((20, 30), seed=1)
+    assert "apart from k0: %2 is complete only after that loop" in text(lambda b, x: x / total(b, x * x, 0, 1), x)
+    assert "apart from k0: %2 is reduced over other levels" in text(lambda b, x: [total(b, x, 0), total(b, x, 1)], x)
+    assert "apart" not in text(lambda b, x, y: [b.sin(x), b.cos(y)], x, y)
+
+
+def test_the_plan_says_what_a_buffer_is_for_unless_the_program_needs_it() -> None:
+    def softmax(b: Any, x: Any) -> Any:
+        e = b.exp(x)
+        return e / b.reduce_sum(e, axes=(1,), keepdims=True)
+
+    text = compile_function(optimise(function(softmax, [array((20, 30))]))).kernels
+    stores = [line for line in text.splitlines() if "store" in line]
+    assert ["(computing it again costs more than reading it)" in line for line in stores] == [True, False]

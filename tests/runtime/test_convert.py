@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pullback as pb
+from pullback.runtime import convert
 
 from .checks import same
 
@@ -127,6 +128,20 @@ def test_registered_conversion() -> None:
     pb.register_tensor_conversion_function(Metres, lambda v, dtype, name, as_ref: pb.constant(v.n, dtype))
     same(pb.convert_to_tensor(Metres(2.5)), 2.5)
     same(pb.constant(1.0) + Metres(2.5), 3.5)
+
+
+def test_numbers_and_arrays_are_never_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convert, "_registered", [])
+    monkeypatch.setattr(convert, "_priorities", [])
+    for base in (int, bool, np.float32, np.ndarray, (str, float), 3, "x"):
+        with pytest.raises(TypeError, match="class"):
+            pb.register_tensor_conversion_function(base, lambda *_: 1.0)
+    with pytest.raises(TypeError, match="callable"):
+        pb.register_tensor_conversion_function(complex, None)
+    pb.register_tensor_conversion_function(object, lambda *_: 7.0)
+    for x in (1, 2.5, True, np.float64(1), np.ones(2)):
+        np.testing.assert_array_equal(pb.convert_to_tensor(x), x)
+    assert float(pb.convert_to_tensor(None)) == 7.0
 
 
 def test_is_tensor() -> None:
