@@ -34,10 +34,18 @@ Operand = Reg | int | float
 
 @dataclass(slots=True)
 class Context:
-    """What emitters of one module share: fresh names, and module-level text by symbol name (insertion ordered)."""
+    """What emitters of one module share: fresh names, and module-level text by symbol name (insertion ordered).
+
+    `scales` tells whether the target scales full vectors by powers of two in one instruction (AVX-512's vscalef).
+    """
 
     names: Iterator[int] = field(default_factory=itertools.count)
     decls: dict[str, str] = field(default_factory=dict)
+    scales: bool = False
+
+    def renamed(self) -> Context:
+        """The same module, with fresh names that begin anew: for a function whose text must not depend on others."""
+        return Context(decls=self.decls, scales=self.scales)
 
 
 @dataclass(slots=True)

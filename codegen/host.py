@@ -65,6 +65,11 @@ class Host:
         """Whether a fused multiply-add is one instruction (else LLVM calls libm's `fma`, 30 times slower)."""
         return self.has("fma") or self.arch in ("aarch64", "arm64")
 
+    @property
+    def has_scalef(self) -> bool:
+        """Whether a vector of 64 bytes times powers of two is one instruction."""
+        return self.has(_AVX512)
+
 
 def _override(found: dict[str, bool], text: str) -> dict[str, bool]:
     """Apply `+name,-name,...`; removing AVX-512's or AVX's base removes what is built on it."""

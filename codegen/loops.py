@@ -66,7 +66,7 @@ class KernelWriter:
         self.allocas: list[str] = []
         self.checks = False
         # Names of its own, so that equal kernels have equal texts (and are compiled once).
-        em = Emitter(0, fma=fma, contract=contract, context=Context(decls=context.decls))
+        em = Emitter(0, fma=fma, contract=contract, context=context.renamed())
         self.top = Scope(None, -1, em, self.schedule.lanes)
         self.ev = Evaluator(plan, self._pointer, self._number, self._status, checks, self.schedule.vector)
         self.ev.order = self.schedule.depth

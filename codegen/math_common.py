@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from .emitter import Emitter, Operand, Reg
-from .host import host
 
 Pair = tuple[Reg, Reg]
 Coefficients = tuple[float, ...]
@@ -117,15 +115,10 @@ def half_powers(em: Emitter, f: Format, n: Reg) -> Pair:
 
 def scaled(em: Emitter, f: Format, values: Sequence[Reg], multiple: Reg, n: Reg) -> list[Reg]:
     """Each value (of about 1) times 2**n, with gradual underflow; `multiple` is n as a float."""
-    if em.lanes * (32 if f.ty == "float" else 64) == 512 and _avx512():
+    if em.lanes * (32 if f.ty == "float" else 64) == 512 and em.context.scales:
         return [_scalef(em, x, multiple) for x in values]
     powers = half_powers(em, f, n)
     return [scale(em, x, powers) for x in values]
-
-
-@lru_cache(maxsize=1)
-def _avx512() -> bool:
-    return host().has("avx512f")
 
 
 def _scalef(em: Emitter, x: Reg, n: Reg) -> Reg:

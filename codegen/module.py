@@ -72,7 +72,7 @@ class ModuleWriter:
         self.session = session
         self.checks = Checks(plan.ranges, bounds)
         self.memory = assign(plan, donate)
-        self.context = Context()
+        self.context = Context(scales=host().has_scalef)
         self.fma = host().has_fma
         self.contract = contract
         self.top = Scope(None, -1, Emitter(0, fma=self.fma, contract=contract, context=self.context), 0)

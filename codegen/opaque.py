@@ -31,7 +31,7 @@ class _Routine:
         self.plan = plan
         self.pointers: dict[Value, str] = {}
         self.numbers: dict[Value, Reg] = {}
-        self.top = Scope(None, -1, Emitter(0, fma=host().has_fma, context=Context(decls=context.decls)), lanes)
+        self.top = Scope(None, -1, Emitter(0, fma=host().has_fma, context=context.renamed()), lanes)
         self.lanes = lanes
         self.checks = False
 

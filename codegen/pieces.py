@@ -183,7 +183,7 @@ class PieceWriter:
 
     def _whole(self, accs: list[Accumulator], results: list[str], context: Context) -> str:
         params = [f"ptr {p}" for p in self.pointers] + [f"{n.ty} {n.text}" for n in self.numbers]
-        em = Emitter(0, "u", context=Context(decls=context.decls))
+        em = Emitter(0, "u", context=context.renamed())
         em.lines.extend(size_table.loads(self.sizes))
         em.raw(f"%context = alloca [{self._slots} x i64]")
         given = [("ptr", p) for p in self.pointers] + [(n.ty, n.text) for n in self.numbers]

@@ -65,6 +65,9 @@ def summed(running: Any, share: Any, owned: Owned) -> Any:
     return total
 
 
+# The rules below write the addition of a share out each time: a sweep over small arrays is little but such calls.
+
+
 def _unary(partial: Callable[..., Any]) -> Callable[..., None]:
     def rule(g: Any, y: Any, xs: Any, reach: Any, values: dict[int, Any], owned: Owned) -> None:
         x = xs[0]

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pullback.codegen.emitter import Emitter, Reg
+from pullback.codegen.emitter import Context, Emitter, Reg
+from pullback.codegen.host import host
 from pullback.codegen.jit import compile_module
 from pullback.codegen.scalar import MEMORY, element, load_as, store_as
 
@@ -20,9 +21,11 @@ NUMPY = {v: np.dtype(k) for k, v in SHORT.items()}
 Build = Callable[..., Reg]
 
 
-def loop_text(build: Build, ins: Sequence[str], out: str, lanes: int, *, fma: bool = True) -> str:
+def loop_text(
+    build: Build, ins: Sequence[str], out: str, lanes: int, *, fma: bool = True, scales: bool = False
+) -> str:
     """A module with ``k(out*, in*..., n)``: a loop of ``build`` over n elements; n must be a multiple of the lanes."""
-    em = Emitter(lanes, fma=fma)
+    em = Emitter(lanes, fma=fma, context=Context(scales=scales))
     em.body.block = "loop"
     scalar, regs = em.scalar(), []
     for k, dtype in enumerate(ins):
@@ -57,8 +60,11 @@ def loop_text(build: Build, ins: Sequence[str], out: str, lanes: int, *, fma: bo
 class Kernel:
     """``Kernel(build, ["f32"], "f32", lanes)(x)``: the elementwise function over arrays of any length."""
 
-    def __init__(self, build: Build, ins: Sequence[str], out: str, lanes: int, *, fma: bool = True) -> None:
-        self.library = compile_module(loop_text(build, ins, out, lanes, fma=fma))
+    def __init__(
+        self, build: Build, ins: Sequence[str], out: str, lanes: int, *, fma: bool = True, scales: bool | None = None
+    ) -> None:
+        scales = host().has_scalef if scales is None else scales
+        self.library = compile_module(loop_text(build, ins, out, lanes, fma=fma, scales=scales))
         self.out, self.lanes = NUMPY[out], max(lanes, 1)
         self.ins = [NUMPY[d] for d in ins]
         self.call = self.library.function("k", None, *[ctypes.c_void_p] * (len(ins) + 1), ctypes.c_int64)

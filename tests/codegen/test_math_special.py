@@ -10,11 +10,12 @@ import mpmath as mp
 import numpy as np
 import pytest
 
+from pullback.codegen.host import host
 from pullback.codegen.math_huge import two_over_pi_limbs
 from pullback.codegen.math_table import MATH
 from pullback.codegen.scalar import lower
 
-from .elementwise_kernel import NUMPY, Kernel
+from .elementwise_kernel import NUMPY, Kernel, loop_text
 from .ulp import errors
 
 Array = np.ndarray[Any, Any]
@@ -112,3 +113,23 @@ def test_huge_arguments(name: str, dtype: str, lanes: int, fma: bool) -> None:
     mixed[::2] = x  # a vector with usual and huge lanes side by side
     np.testing.assert_array_equal(run(mixed)[::2], run(x))
     np.testing.assert_array_equal(run(mixed)[1::2], run(np.ones(1, t))[0])
+
+
+@pytest.mark.skipif(not host().has_scalef, reason="no AVX-512 here")
+@pytest.mark.parametrize("name", ["exp", "expm1", "sinh", "cosh", "tanh", "sigmoid", "softplus", "erf", "pow"])
+@FORMATS
+def test_scaling_in_one_instruction_changes_no_bit(name: str, dtype: str) -> None:
+    t = NUMPY[dtype].type
+    rng = np.random.default_rng(3)
+    wide = rng.uniform(-1200, 1200, 40_000) if dtype == "f64" else rng.uniform(-160, 160, 40_000)
+    x = np.concatenate([special_values(dtype), wide.astype(t), rng.uniform(-2, 2, 20_000).astype(t)])
+    xs = (np.abs(x), rng.permutation(x)) if name == "pow" else (x,)
+    lanes = 64 // x.itemsize
+    one, two = (
+        Kernel(lambda em, *v: lower(em, name, v, dtype, in_dtype=dtype), [dtype] * len(xs), dtype, lanes, scales=scales)
+        for scales in (True, False)
+    )
+    bits = f"u{x.itemsize}"
+    np.testing.assert_array_equal(one(*xs).view(bits), two(*xs).view(bits))
+    text = loop_text(lambda em, v: lower(em, "exp", [v], dtype, in_dtype=dtype), [dtype], dtype, lanes, scales=True)
+    assert "scalef" in text
