@@ -44,6 +44,10 @@ class BlasInfo:
     dgemv: int = 0
     keep: Any = None
 
+    def has_gemv(self, dtype: np.dtype[Any]) -> bool:
+        """Whether there is a matrix-vector product for float32 or float64."""
+        return bool(self.sgemv if dtype.itemsize == 4 else self.dgemv)
+
     def symbols(self) -> dict[str, int]:
         """The names that emitted calls use, for `compile_module`."""
         return {f"pb_{name}": getattr(self, name) for name in _NAMES if getattr(self, name)}
@@ -157,6 +161,11 @@ def _gemv_works(info: BlasInfo, name: str) -> bool:
         call(ROW_MAJOR, TRANS if trans else NO_TRANS, m, n, 3.0, a.ctypes.data, 7, x.ctypes.data, 2,
              2.0, y.ctypes.data, 1)
         if not np.array_equal(y, expected):
+            return False
+        y = np.full(n, np.nan, dtype)     # with beta 0 it must not be read
+        call(ROW_MAJOR, TRANS if trans else NO_TRANS, m, n, 1.0, a.ctypes.data, 7, x.ctypes.data, 2, 0.0,
+             y.ctypes.data, 1)
+        if not np.array_equal(y[:rows], np.einsum("ij,j->i", matrix, x[:2 * columns:2])):
             return False
     return True
 

@@ -1,7 +1,8 @@
 """Matrix products: one, or one per matrix of a batch, by a small function of the module (`gemm.py`) or by BLAS.
 
-A transposed operand costs nothing (a flag). Products of integers, and of a matrix with a single row or column,
-never come here: `lowering.py` writes them as sums of products, which fuse with what is around them.
+A transposed operand costs nothing (a flag). A single row or column is BLAS's matrix-vector product, which reads the
+matrix once as it lies (its matrix product would pack it first). Products of integers, and of small matrices with a
+single row or column, never come here: `lowering.py` writes them as sums of products, which fuse with what is around.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ..ir.graph import Op, Value
 from . import gemm
 from .access import shape_of
 from .blas import BlasInfo
-from .blas_emit import declare_gemm, emit_gemm_call
+from .blas_emit import declare_gemm, declare_gemv, emit_gemm_call, emit_gemv_call
 from .emitter import Emitter, Reg
 from .index_map import strides_of
 from .loops import attributes
@@ -46,7 +47,9 @@ def emit(
         return
     element = "float" if dtype.itemsize == 4 else "double"
     steps = [_batch_steps(shape_of(v)[:-2], batch, prod(shape_of(v)[-2:])) for v in (a, b, out)]
-    if gemm.suits(m, n, k, trans_b, dtype.itemsize):
+    if (m == 1 or n == 1) and find_blas().has_gemv(dtype):
+        call = _vector_call(scope, find_blas(), dtype, (m, n, k), (trans_a, trans_b))
+    elif gemm.suits(m, n, k, trans_b, dtype.itemsize):
         one = gemm.function((m, n, k), trans_a, element, scope.scalar.context, functions)
         many = _shared(one, batch, steps, m * n * k, element, scope.scalar, functions)
         if many:
@@ -115,6 +118,29 @@ def _blas_call(
         text = emit_gemm_call(
             blas, dtype, m=m, n=n, k=k, a=places[0], lda=max(1, m if trans_a else k), b=places[1],
             ldb=max(1, k if trans_b else n), c=places[2], ldc=max(1, n), trans_a=trans_a, trans_b=trans_b,
+            prefix=prefix,
+        )  # fmt: skip
+        inner.scalar.lines.extend(text.split("\n"))
+
+    return call
+
+
+def _vector_call(
+    scope: Scope, blas: BlasInfo, dtype: Any, sizes: tuple[int, int, int], flags: tuple[bool, bool]
+) -> Callable[[Scope, list[str]], None]:
+    """What writes one product with a single row or column: of the matrix that lies as [rows, columns], and a vector."""
+    m, n, k = sizes
+    column = n == 1
+    turned = flags[0] if column else not flags[1]
+    width = m if column else n
+    rows, columns = (k, width) if turned else (width, k)
+    scope.scalar.decls.setdefault(f"pb_{'s' if dtype.itemsize == 4 else 'd'}gemv", declare_gemv(blas, dtype))
+
+    def call(inner: Scope, places: list[str]) -> None:
+        matrix, vector = places[:2] if column else (places[1], places[0])
+        prefix = inner.scalar.fresh() + ".g"
+        text = emit_gemv_call(
+            blas, dtype, m=rows, n=columns, a=matrix, lda=max(1, columns), x=vector, y=places[2], trans=turned,
             prefix=prefix,
         )  # fmt: skip
         inner.scalar.lines.extend(text.split("\n"))
