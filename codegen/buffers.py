@@ -20,7 +20,7 @@ from ..ir.graph import Value
 from ..ir.sizes import is_named
 from .lifetimes import Lifetimes, Piece
 from .overlap import apart
-from .plan import Call, Kernel, Plan, Region, Root, Steps, numel
+from .plan import Call, Kernel, Plan, Region, Root, Rows, Steps, numel
 from .regions import carries, is_loop
 from .special import SCATTERS
 
@@ -79,6 +79,7 @@ class _Assigner:
         """Places for everything."""
         for k, p in enumerate(self.plan.fn.params):
             self.memory.places[p] = Place("in", k)
+        self._keep_local()
         results = self._results()
         self._join_updates(results)
         self._join_moves()
@@ -91,6 +92,16 @@ class _Assigner:
                 self.memory.copies.append((k, o))
         self._stage()
         return self.memory
+
+    def _keep_local(self) -> None:
+        """Finds what only the kernels of one step read: it gets no place, but the rows of a block on the stack."""
+        for k, event in enumerate(self.life.events):
+            step = event.step
+            if isinstance(step, Rows):
+                for v, stride in step.strides.items():
+                    if self.life.span(v) == (k, k):
+                        step.local[v] = stride
+                        del self.group[v]
 
     def _results(self) -> dict[Value, int]:
         """Buffers made by steps that are results, each with the first result it is."""

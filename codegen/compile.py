@@ -20,6 +20,7 @@ from .jit import Library, compile_module
 from .lowering import lower
 from .module import Module, ModuleWriter
 from .python_calls import guarded
+from .rows import join_rows
 
 Array = np.ndarray[Any, Any]
 OPT_LEVEL = 1
@@ -124,6 +125,7 @@ def compile_function(
             raise Unsupported(op, "there is no compiled form of this op yet")
     lowered, given = lower(fn), dict(donate or {})
     steps = plan(lowered)
+    join_rows(steps)
     while True:
         writer = ModuleWriter(steps, given, contract, check_bounds, session)
         module = writer.write()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 from ..ir.graph import Function, Op, Value
@@ -9,7 +10,7 @@ from ..ir.sizes import estimate
 from . import access, special
 from .loops import KernelCode
 from .module import Module
-from .plan import Call, Kernel, Number, Plan, Region, Root, Steps, is_literal
+from .plan import Call, Kernel, Number, Plan, Region, Root, Rows, Steps, is_literal
 
 _ADDITIONS_PER_NS = 12.0
 _UNKNOWN_TRIPS = 100.0
@@ -20,12 +21,18 @@ def describe(plan: Plan, module: Module) -> str:
     names = _names(plan.fn)
     codes = {id(step): code for step, code in module.called}
     head = f"@{plan.fn.name}: {len(plan.steps)} steps, {module.memory.scratch} bytes of scratch"
-    return "\n".join([head, *_steps(plan, names, codes, module)])
+    return "\n".join([head, *_steps(plan.steps, names, codes, module)])
 
 
-def _steps(plan: Plan, names: dict[Value, str], codes: dict[int, KernelCode], module: Module) -> list[str]:
+def _steps(
+    steps: Sequence[Steps], names: dict[Value, str], codes: dict[int, KernelCode], module: Module
+) -> list[str]:
     lines = []
-    for step in plan.steps:
+    for step in steps:
+        if isinstance(step, Rows):
+            lines.append(_together(step, codes))
+            lines += ["  " + line for line in _steps(step.kernels, names, codes, module)]
+            continue
         made = _made(step, names, module)
         if isinstance(step, Kernel):
             code = codes.get(id(step))
@@ -46,9 +53,15 @@ def _steps(plan: Plan, names: dict[Value, str], codes: dict[int, KernelCode], mo
         if isinstance(step, Region):
             for inner in step.plans:
                 lines.append("{")
-                lines += ["  " + line for line in _steps(inner, names, codes, module)]
+                lines += ["  " + line for line in _steps(inner.steps, names, codes, module)]
             lines.append("}")
     return lines
+
+
+def _together(step: Rows, codes: dict[int, KernelCode]) -> str:
+    cut = codes[id(step)].cut
+    shared = f", {cut.count} pieces of {cut.size} for threads" if cut is not None and cut.count > 1 else ""
+    return f"rows of {codes[id(step)].name} in blocks of {step.size}{shared}: one pass over memory for"
 
 
 def _names(fn: Function) -> dict[Value, str]:
@@ -68,7 +81,7 @@ def _made(step: Steps, names: dict[Value, str], module: Module) -> str:
     parts = []
     for v in step.targets:
         place = module.memory.places.get(v)
-        where = f" in {place.kind} {place.at}" if place else ""
+        where = f" in {place.kind} {place.at}" if place else " on the stack" if isinstance(step, Kernel) else ""
         parts.append(f"{names.get(v, '?')} : {v.type}{where}")
     return ", ".join(parts)
 
@@ -115,7 +128,9 @@ def work(plan: Plan, module: Module) -> float:
 def _work(plan: Plan, codes: dict[int, KernelCode]) -> float:
     total = 0.0
     for step in plan.steps:
-        if isinstance(step, Region):
+        if isinstance(step, Rows):
+            total += sum(_cost(codes.get(id(k))) for k in step.kernels)
+        elif isinstance(step, Region):
             total += trips_of(step) * sum(2.0 + _work(inner, codes) for inner in step.plans)
         elif isinstance(step, Call) and step.op is not None and (known := special.work(step.op)) is not None:
             total += known

@@ -54,7 +54,7 @@ class Evaluator:
         vector: int | None = None,
     ) -> None:
         self.plan = plan
-        self.pointer = pointer
+        self.pointer = self.start = pointer  # `start`: of memory that is there, whatever the loops run over
         self.number = number
         self.status = status
         self.checks = checks

@@ -30,6 +30,7 @@ from .plan import (
     Plan,
     Region,
     Root,
+    Rows,
     Steps,
     Walk,
     is_array,
@@ -390,6 +391,7 @@ class _Planner:
                 live |= {leaf.owner for leaf in step.reads.leaves if self.need[leaf.owner] != step.bit}
                 others = [*step.reads.scalars, *(r.base for r in step.roots if r.base is not None)]
             else:
+                assert not isinstance(step, Rows)  # they are made of a finished plan
                 others = list(step.inputs)
             live |= {o for v in others for o in self.plan.owners(v)}
         for step in self.steps:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..ir.graph import Value
-from .plan import Call, Kernel, Number, Plan, Region, Steps
+from .plan import Call, Kernel, Number, Plan, Region, Rows, Steps
 from .regions import carries, is_loop
 
 Path = tuple[tuple[Region, int], ...]  # the blocks round an event, outermost first
@@ -197,6 +197,9 @@ def _read(plan: Plan, step: Steps) -> Iterator[Value]:
         for r in step.roots:
             if r.base is not None:
                 yield plan.owner[r.base]
+    elif isinstance(step, Rows):
+        for kernel in step.kernels:
+            yield from _read(plan, kernel)
     else:
         assert isinstance(step, Call)
         for v in step.inputs:

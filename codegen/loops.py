@@ -16,8 +16,8 @@ from . import access, active, memory, scalar
 from .checks import Checks
 from .emitter import Context, Emitter, Reg
 from .evaluate import Evaluator, dtype_of
-from .index_map import At, Index, Var, atom, substitute
-from .nest import Schedule, schedule, vector_bytes
+from .index_map import Var, atom
+from .nest import Schedule, each, schedule, vector_bytes
 from .pieces import Pieces, PieceWriter, partial, pieces
 from .plan import Kernel, Leaf, Plan, Root, is_literal
 from .reduce_loops import Accumulator
@@ -53,13 +53,15 @@ def attributes() -> str:
 
 
 class KernelWriter:
-    """Writes one kernel."""
+    """Writes one kernel. `goes_on`: whether partial results go on from stretch to stretch of the cut level."""
+
+    goes_on = False
 
     def __init__(
         self, plan: Plan, kernel: Kernel, context: Context, checks: Checks, fma: bool, contract: bool = False
     ) -> None:
-        self.schedule = schedule(kernel)
-        self.cut = pieces(self.schedule)
+        self.schedule = self._schedule(kernel)
+        self.cut = self._pieces()
         self.partials: dict[Value, str] = {}  # what reductions over the cut level leave, with its address
         self.pointers: dict[Value, str] = {}
         self.numbers: dict[Value, Val] = {}
@@ -73,6 +75,12 @@ class KernelWriter:
         self.ev.limits = active.common(plan, self.schedule.roots)
         self.limited = {limit.level for limit in self.ev.limits}
         self.accumulators = self._accumulators()
+
+    def _schedule(self, kernel: Kernel) -> Schedule:
+        return schedule(kernel)
+
+    def _pieces(self) -> Pieces | None:
+        return pieces(self.schedule)
 
     # -- what the function is given ----------------------------------------------------------------------------------
 
@@ -97,15 +105,19 @@ class KernelWriter:
         """The whole function."""
         self._early_checks()
         self.nest(0, self.top)
-        text = self._whole() if self.cut is None else self._in_pieces(self.cut)
+        text = self._text()
         late = self.checks and self.ev.reports > self.early
         return KernelCode(
             NAME, text, list(self.pointers), list(self.numbers), self.checks, self.schedule, late, self.cut
         )
 
-    def _whole(self) -> str:
+    def _text(self) -> str:
+        return self._whole() if self.cut is None else self._in_pieces(self.cut)
+
+    def _whole(self, *more: str) -> str:
         params = [f"ptr {p}" for p in self.pointers.values()]
         params += [f"{n.reg.ty} {n.reg.text}" for n in self.numbers.values()]
+        params += more
         head = f"define private {'i32' if self.checks else 'void'} @{NAME}({', '.join(params)}) {attributes()} {{"
         end = ["  ret void"]
         if self.checks:
@@ -139,8 +151,11 @@ class KernelWriter:
             bad, wrong, good = em.op("load i32, ptr %status", "i32"), em.new_label("wrong"), em.new_label("good")
             em.raw(f"br i1 {em.compare('ne', bad, 0).text}, label %{wrong}, label %{good}")
             em.label(wrong)
-            em.raw("ret void" if self.cut else f"ret i32 {bad.text}")
+            em.raw(self._bad_end(bad))
             em.label(good)
+
+    def _bad_end(self, bad: Reg) -> str:
+        return "ret void" if self.cut else f"ret i32 {bad.text}"
 
     # -- loops -------------------------------------------------------------------------------------------------------
 
@@ -160,6 +175,7 @@ class KernelWriter:
                 acc.empty = bool(root.axes & self.limited)
                 acc.reserve(self._alloca, s.lanes, outlives, cut)
                 if self.cut is not None and self.cut.level in root.axes:
+                    acc.goes_on = self.goes_on
                     acc.partial = partial(acc)
                     self.partials[acc.partial] = PieceWriter.part(len(self.partials))
                 out.append(acc)
@@ -213,7 +229,7 @@ class KernelWriter:
             low = inner.vars[level]
             em = inner.scalar
             high = em.add(Reg(low, "i64"), size)
-            if not divides(size, n) or level in self.limited:
+            if not divides(size, n) or level in self.limited or not self._even(level, size):
                 high = em.intrinsic("smin", high, Reg(end, "i64"))
             for acc in cut:
                 acc.fresh(inner)
@@ -281,6 +297,7 @@ class KernelWriter:
         step = w * s.unroll
         accs = self.accumulators if regs else []
         whole = divides(w, n) and s.vector not in self.limited and (s.split != s.vector or divides(w, s.block))
+        whole = whole and self._even(s.vector, w)
         middle = self._middle(scope, low, high, step)
 
         def masked(inner: Scope, carried: Carried) -> Carried:
@@ -298,15 +315,19 @@ class KernelWriter:
             return regs
         return self.run(depth, scope, (middle, high, w), self._carry(accs, regs), masked)
 
+    def _even(self, level: int | None, step: int) -> bool:
+        """Whether pieces of a level, where it is cut, are of whole steps but for what is left at the end."""
+        return self.cut is None or level != self.cut.level or divides(step, self.cut.size)
+
     def _middle(self, scope: Scope, low: str, high: str, step: int) -> str:
         """Where whole trips end."""
         if low.isdigit() and high.isdigit():
             return str(int(low) + (int(high) - int(low)) // step * step)
         s = self.schedule
-        even = s.split == s.vector and s.vector not in self.limited
+        even = s.split == s.vector and s.vector not in self.limited and self._even(s.split, s.block)
         if even and divides(s.block, s.extents[s.split]) and s.block % step == 0:  # type: ignore[index]
             return high
-        pieces_of_it = self.cut is not None and s.vector == self.cut.level != s.split
+        pieces_of_it = self.cut is not None and s.vector == self.cut.level != s.split and self._even(s.vector, step)
         if pieces_of_it and s.vector not in self.limited and divides(step, s.extents[s.vector]):  # type: ignore[index]
             return high  # as the pieces' sizes are multiples of it, too
         em = scope.scalar
@@ -375,8 +396,4 @@ class KernelWriter:
         assert level is not None
         # So far from the end: an index that stays inside its dimension needs no remainder by it.
         to = {level: atom(Var(level, self.schedule.extents[level] - shift)).plus(shift)}
-        return replace(root, at=_each(root.at, to), out=_each(root.out, to))
-
-
-def _each(at: At, to: dict[int, Index]) -> At:
-    return tuple(substitute(i, to) for i in at)
+        return replace(root, at=each(root.at, to), out=each(root.out, to))

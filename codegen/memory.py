@@ -90,7 +90,7 @@ def write(em: Emitter, pointer: Reg, value: Reg, mask: Reg | None, target: Reg |
 
 def _single(ev: Evaluator, pointer: Val, owner: Value, holds: Val | None, scope: Scope) -> Val:
     """One element; where `holds` is false, the first of the buffer instead."""
-    depth, memory, start = pointer.depth, scalar.MEMORY[owner.type.dtype.short], ev.pointer(owner)
+    depth, memory, start = pointer.depth, scalar.MEMORY[owner.type.dtype.short], ev.start(owner)
     if holds is not None:
         depth = max(depth, holds.depth)
         em = scope.at(depth).scalar

@@ -25,9 +25,10 @@ from .emitter import Context, Emitter, Reg
 from .evaluate import Evaluator, dtype_of
 from .host import host
 from .loops import NAME, KernelCode, KernelWriter, attributes
-from .plan import Call, Kernel, Leaf, Number, Plan, is_literal
+from .plan import Call, Kernel, Leaf, Number, Plan, Rows, is_literal
 from .polls import PollWriter
 from .region_emit import RegionWriter
+from .rows_code import RowsWriter
 from .scope import Scope, Val
 from .special import NUMPY, SCATTERS
 from .stacks import OPS, StackWriter
@@ -40,7 +41,7 @@ class Module:
     text: str
     memory: Memory
     symbols: dict[str, int] = field(default_factory=dict)
-    called: list[tuple[Kernel | Call, KernelCode]] = field(default_factory=list)  # in order
+    called: list[tuple[Kernel | Call | Rows, KernelCode]] = field(default_factory=list)  # in order
     keep: list[object] = field(default_factory=list)
     asks_python: bool = False
 
@@ -84,7 +85,7 @@ class ModuleWriter:
         self.effects = EffectWriter(self)
         self.polls = PollWriter(self)
         self.globals: list[str] = []
-        self.called: list[tuple[Kernel | Call, KernelCode]] = []
+        self.called: list[tuple[Kernel | Call | Rows, KernelCode]] = []
         self.names: dict[str, str] = {}  # text of a kernel -> its name
         self.functions: dict[str, str] = {}
         self.blas: BlasInfo | None = None
@@ -241,6 +242,9 @@ class ModuleWriter:
         for step in plan.steps:
             if isinstance(step, Kernel):
                 self.kernel(step)
+            elif isinstance(step, Rows):
+                self.invoke(step, RowsWriter(self, step).write())
+                self.wrote(*step.targets)
             elif isinstance(step, Call):
                 self.call(step)
                 self.wrote(*step.targets)
@@ -265,15 +269,11 @@ class ModuleWriter:
         self.invoke(step, writer.write())
         self.wrote(*step.targets)
 
-    def invoke(self, step: Kernel | Call, code: KernelCode) -> None:
+    def invoke(self, step: Kernel | Call | Rows, code: KernelCode) -> None:
         """The call of a kernel, and the way out when it found a bad index. Equal kernels are one function."""
-        code.text, sizes = size_table.in_kernel(code.text)
-        code.name = self.names.setdefault(code.text, f"k{len(self.names)}")
-        self.called.append((step, code))
+        sizes = self.name(step, code)
         args = [*sizes, *(f"ptr {self.pointer(v)}" for v in code.pointers)]
-        for v in code.numbers:
-            n = self.number(v)
-            args.append(f"{n.reg.ty} {n.reg.text}")
+        args += [f"{n.reg.ty} {n.reg.text}" for n in map(self.number, code.numbers)]
         em = self.scope.scalar
         if not code.checks:
             em.raw(f"call void @{code.name}({', '.join(args)})")
@@ -282,6 +282,13 @@ class ModuleWriter:
         if code.late:
             self.wrote(*step.targets)
         self.fail(em.compare("ne", status, 0), status.text)
+
+    def name(self, step: Kernel | Call | Rows, code: KernelCode) -> list[str]:
+        """Gives a kernel's function its name; the arguments that come before its own."""
+        code.text, sizes = size_table.in_kernel(code.text)
+        code.name = self.names.setdefault(code.text, f"k{len(self.names)}")
+        self.called.append((step, code))
+        return sizes
 
     def _point(self, step: Kernel) -> None:
         """A nest of one point: everything is read before anything is written."""
@@ -378,15 +385,14 @@ class ModuleWriter:
     def _results(self) -> None:
         """0-d results are stored, results that live elsewhere are copied: first everything is read, then written."""
         scalars = [(k, self.value(v)) for k, v in enumerate(self.plan.fn.results) if not v.type.shape]
+        em = self.scope.scalar
         for source, offset in self.memory.staged.items():
-            em = self.scope.scalar
             place = em.op(f"getelementptr i8, ptr %scratch, i64 {offset}", "ptr").text
             self.move(self.pointer(source), place, bytes_of(source))
             self.pointers[source] = place
         for k, source in self.memory.copies:
             self.move(self.pointer(source), self._argument("outs", k), bytes_of(source))
         for k, val in scalars:
-            em = self.scope.scalar
             memory.write(em, Reg(self._argument("outs", k), "ptr"), scalar.store_as(em, val.reg), None)
 
     def value(self, v: Value) -> Val:

@@ -51,10 +51,10 @@ class Schedule:
         return min((self.depth[level] for level in root.axes), default=len(self.order))
 
 
-def schedule(kernel: Kernel) -> Schedule:
-    """The loops for a kernel whose domain has no size 0."""
+def schedule(kernel: Kernel, rows: bool = False) -> Schedule:
+    """The loops for a kernel whose domain has no size 0. With `rows`, level 0 stays a loop of its own."""
     extents = dict(enumerate(kernel.domain))
-    roots, extents, reads = _collapse(kernel.roots, extents, kernel.reads)
+    roots, extents, reads = _collapse(kernel.roots, extents, kernel.reads, {0} if rows else set())
     out = Schedule((), extents, roots, reads)
     groups = _groups(out)
     if extents:
@@ -78,10 +78,12 @@ def _positions(roots: Iterable[Root], reads: Walk) -> list[Index]:
     return [leaf.position for leaf in reads.leaves] + [r.position for r in roots]
 
 
-def _collapse(roots: list[Root], extents: dict[int, int], reads: Walk) -> tuple[list[Root], dict[int, int], Walk]:
+def _collapse(
+    roots: list[Root], extents: dict[int, int], reads: Walk, alone: set[int]
+) -> tuple[list[Root], dict[int, int], Walk]:
     """Joins levels a, b (b faster) wherever every address moves by extent(b) times as much in a as in b."""
     levels = sorted(extents, reverse=True)
-    fixed = _fixed(reads, roots) if len(levels) > 1 else set()
+    fixed = _fixed(reads, roots) | alone if len(levels) > 1 else alone
     b = levels[0] if levels else 0
     for a in levels[1:]:
         n = extents[b]
@@ -94,7 +96,7 @@ def _collapse(roots: list[Root], extents: dict[int, int], reads: Walk) -> tuple[
         # The maps of a walk need indices within their dimensions: there the two stay apart, and meet in the addresses.
         to = {a: ZERO, b: atom(Var(b, extents[b]))}
         apart = dict(zip((a, b), divide(to[b], n), strict=True))
-        roots = [replace(r, at=_each(r.at, apart), out=_each(r.out, to), axes=r.axes - {a}) for r in roots]
+        roots = [replace(r, at=each(r.at, apart), out=each(r.out, to), axes=r.axes - {a}) for r in roots]
         leaves = {Leaf(leaf.owner, substitute(leaf.position, to)): None for leaf in reads.leaves}
         reads = Walk(leaves, reads.scalars, reads.visits)
     return roots, extents, reads
@@ -105,7 +107,8 @@ def _addresses(roots: list[Root], reads: Walk) -> list[Index]:
     return out + [r.position for r in roots if not r.reduce]
 
 
-def _each(at: At, to: dict[int, Index]) -> At:
+def each(at: At, to: dict[int, Index]) -> At:
+    """A position with the variables of some levels replaced."""
     return tuple(substitute(i, to) for i in at)
 
 

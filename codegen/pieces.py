@@ -56,23 +56,23 @@ def pieces(s: Schedule) -> Pieces | None:
     per, points = point(s), prod(s.extents.values())
     if points < ceil(LEAST / per):
         return None
-    wanted = _wanted(points, per)
+    wanted = enough(points, per)
     best: tuple[bool, int, bool, int] | None = None
     found: Pieces | None = None
     for depth, level in enumerate(s.order):
         cut = _cut(s, level, wanted)
         if cut is not None:
             count = estimate(cut.count)
-            enough = 4 * count >= 3 * min(estimate(wanted), 16)
-            rank = enough, 0 if enough else count, not any(level in r.axes for r in s.roots), -depth
+            many = 4 * count >= 3 * min(estimate(wanted), 16)
+            rank = many, 0 if many else count, not any(level in r.axes for r in s.roots), -depth
             if best is None or rank > best:
                 best, found = rank, cut
     return found
 
 
-def _wanted(points: int, per: float) -> int:
+def enough(points: int, per: float) -> int:
     """How many pieces: an even number, as most machines have an even number of cores."""
-    even: int = larger(smaller(2 * (points // int(2 * PIECE / per)), MOST), 2)
+    even: int = larger(smaller(2 * (points // max(1, int(2 * PIECE / per))), MOST), 2)
     return even
 
 
@@ -86,7 +86,7 @@ def stretches(trips: int, work: float) -> Pieces | None:
     """How a loop of independent trips that takes `work` ns is cut; None where that does not pay."""
     if is_named(trips) or work < LEAST or trips < 2:
         return None
-    size = _size(trips, _wanted(trips, work / trips))
+    size = _size(trips, enough(trips, work / trips))
     count = -(-trips // size)
     return Pieces(0, size, count, count) if count > 1 else None
 
@@ -95,16 +95,22 @@ def _cut(s: Schedule, level: int, wanted: int) -> Pieces | None:
     """A level cut into about so many pieces; None where there would be but one, or too many partial results."""
     unit = s.block if level == s.split else s.lanes * s.unroll if level == s.vector else 1
     left = max((_elements(r) for r in s.roots if level in r.axes), default=0)
+    found = split(level, s.extents[level], unit, left, wanted)
+    return found if found is not None and found.count > 1 else None
+
+
+def split(level: int, extent: int, unit: int, left: int, wanted: int) -> Pieces | None:
+    """A level in about so many pieces of whole units; None where reductions that leave so many elements would leave
+    too many."""
     most = min(MOST, PARTIALS // left) if left else MOST
     if is_named(left) or most < 2:
         return None
-    units = -(-s.extents[level] // unit)
+    units = -(-extent // unit)
     size = _size(units, smaller(wanted, most))
     if left:
         size = larger(size, -(-units // most))
-    count = -(-units // size)
     # Rounding down sizes of few units gives more pieces than were wanted, but not twice as many.
-    return Pieces(level, size * unit, count, most if left else 2 * MOST) if count > 1 else None
+    return Pieces(level, size * unit, -(-units // size), most if left else 2 * MOST)
 
 
 def _elements(root: Root) -> int:
@@ -113,7 +119,7 @@ def _elements(root: Root) -> int:
 
 def partial(acc: Accumulator) -> Value:
     """A buffer for the partial results of a reduction in one piece."""
-    dtype = "f64" if acc.total else acc.dtype
+    dtype = "f64" if acc.total or (acc.goes_on and acc.dtype == "f32" and acc.root.reduce == "sum") else acc.dtype
     return Value(TensorType(as_dtype(dtype), access.shape_of(acc.root.target)))
 
 
@@ -148,7 +154,7 @@ class PieceWriter:
         """  # fmt: skip
         context.decls.setdefault("pb_parallel", threads.DECLARATION)
         self.sizes = size_table.numbers([*allocas, *lines, f"{self.cut.size} {self.cut.count} {extent}"])
-        if self.sizes:
+        if self.sizes or any(size_table.TABLE in line for line in lines):
             self.pointers = [size_table.NAME, *self.pointers]
         self.parts = [a.partial for a in accs if a.partial is not None]
         return self._piece(extent, allocas, lines) + "\n" + self._whole(accs, results, context)
@@ -232,9 +238,10 @@ class PieceWriter:
                 return [combine(inner.scalar, kind, regs[0], take(inner, inner.vars[1]))]
 
             first = take(outer, "0")
-            (total,) = loop(outer, 1, 1, ("1", str(self.cut.count), 1), [(first, False)], more, sure=True)
+            many = (self.cut.most if is_named(self.cut.count) else self.cut.count) > 1
+            (total,) = loop(outer, 1, 1, ("1", str(self.cut.count), 1), [(first, False)], more, sure=many)
             em = outer.scalar
-            if acc.total:
+            if short != acc.dtype:
                 total = em.convert("fptrunc", total, "float")
             to = scalar.MEMORY[acc.dtype]
             at = em.op(f"getelementptr {to}, ptr {target}, i64 {outer.vars[0]}", "ptr")

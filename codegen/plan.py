@@ -2,8 +2,9 @@
 
 A `Kernel` is a loop nest over one domain with several roots (arrays to store, reductions to finish); a `Call` is an
 op that runs by itself (a matrix product, a scatter); a `Number` is a scalar that is read from arrays; a `Region` is a
-loop or a branch, with a plan for each of its blocks. A value that owns no buffer is written into each kernel that
-needs it. `walk` finds what a root reads; everything later (fusion, schedules, buffers) looks only at its answer.
+loop or a branch, with a plan for each of its blocks; `Rows` are kernels that run together, block by block. A value that
+owns no buffer is written into each kernel that needs it. `walk` finds what a root reads; everything later (fusion,
+schedules, buffers) looks only at its answer.
 """
 
 from __future__ import annotations
@@ -154,7 +155,28 @@ class Region(Step):
         return [v for v in self.op.results if is_array(v)]
 
 
-Steps = Kernel | Call | Number | Region
+@dataclass(slots=True, eq=False)
+class Rows(Step):
+    """Kernels over the same rows (trips of level 0) that run together, `size` rows after `size` rows: what one makes of
+    a row is read by the next while it is in the cache.
+
+    Attributes:
+      strides: for the arrays that are made row by row, their elements per row. local: those of them that nobody else
+      reads; memory holds a block of their rows only.
+    """
+
+    kernels: list[Kernel] = field(default_factory=list)
+    size: int = 0
+    strides: dict[Value, int] = field(default_factory=dict)
+    local: dict[Value, int] = field(default_factory=dict)
+
+    @property
+    def targets(self) -> list[Value]:
+        """The values that the kernels make."""
+        return list(dict.fromkeys(v for k in self.kernels for v in k.targets))
+
+
+Steps = Kernel | Call | Number | Region | Rows
 
 
 @dataclass(slots=True)

@@ -57,7 +57,8 @@ class Accumulator:
     Attributes:
       start: depth of the first loop it takes together. wide: whether there is a value per lane. joined: whether the
       lanes are elements of one result. total: the stack slot of the f64 sum over blocks, or empty. empty: whether there
-      may be nothing to take in. partial: where the result of one piece of the nest goes, where it is cut (`pieces`).
+      may be nothing to take in. partial: where the result of one piece of the nest goes, where it is cut (`pieces`);
+      `goes_on` if there is something in it to go on from.
     """
 
     def __init__(self, ev: Evaluator, root: Root, start: int, wide: bool, joined: bool) -> None:
@@ -69,12 +70,16 @@ class Accumulator:
         self.now: Reg | None = None
         self.empty = False
         self.partial: Value | None = None
+        self.goes_on = False
 
     def first(self, scope: Scope) -> Reg:
         """The starting value: the identity in every lane."""
+        return scope.emitter(self.wide).const(self.neutral(), self.ty)
+
+    def neutral(self) -> float:
+        """The identity; of a sum of floats -0.0, which changes not even the sign of a zero."""
         minus = self.root.reduce == "sum" and self.ty in _FLOATS and not self.empty
-        start = -0.0 if minus else identity(self.root.reduce, self.dtype)
-        return scope.emitter(self.wide).const(start, self.ty)
+        return -0.0 if minus else identity(self.root.reduce, self.dtype)
 
     def add(self, scope: Scope, running: Reg, x: Val) -> Reg:
         """The running value with an element more; lanes outside of the extent stay as they are."""
@@ -162,5 +167,10 @@ class Accumulator:
             value = value if self.partial else em.convert("fptrunc", value, "float")
         else:
             value = self._lanes_done(scope)
+        if self.goes_on and self.partial is not None:
+            if self.partial.type.dtype.short != self.dtype and not self.total:
+                value = em.convert("fpext", value, "double")
+            before = memory.load(self.ev, self.partial, self.root.position, scope, ())
+            value = combine(em, self.root.reduce, before.reg, value)
         result = Val(value, scope.depth, per_lane)
         memory.store(self.ev, self.partial or self.root.target, self.root.position, result, scope)

@@ -16,7 +16,7 @@ from ..ir.trips import number
 from ..ir.types import StackType
 from . import access, special
 from .errors import Unsupported
-from .plan import Kernel, Number, Plan, Region, is_array, is_literal
+from .plan import Kernel, Number, Plan, Region, Rows, is_array, is_literal
 
 
 def check(op: Op) -> None:
@@ -134,6 +134,8 @@ def scalars(plan: Plan) -> Iterator[Value]:
     for step in plan.steps:
         if isinstance(step, (Kernel, Number)):
             yield from step.reads.scalars
+        elif isinstance(step, Rows):
+            yield from (v for k in step.kernels for v in k.reads.scalars)
         else:
             yield from (v for v in step.inputs if not v.type.shape)
         if isinstance(step, Region):
