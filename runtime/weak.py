@@ -6,7 +6,7 @@ itself (`tracer.number.Number`); here is what the ops need to know of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from ..ir.dtypes import DType
@@ -18,6 +18,11 @@ class Weak:
 
     __slots__ = ()
     kind: type  # bool, int or float
+    lifted = False  # whether it stands for an argument (`tracer.lifted`), and gives up where Python needs the value
+
+    def needed(self, what: str) -> NoReturn:
+        """Ends what the number was made for: Python needs its value."""
+        raise NotImplementedError
 
     def as_tensor(self, dtype: DType | None) -> Tensor:
         """The number as a scalar tensor of a dtype, or of the one that a Python number gets by itself."""

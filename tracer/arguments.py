@@ -21,13 +21,43 @@ from ..runtime.context import slow_mode
 from ..runtime.convert import convert_to_tensor
 from ..runtime.location import at
 from ..runtime.tensor import Tensor
+from ..runtime.weak import Weak
 from .spec import TensorSpec
 from .structure import describe, rebuild, sorted_keys
 from .symbolic import SymbolicTensor
 
 ARRAY = "array"  # in a key, before an array that follows NumPy's rules
+FLOAT = "float"  # before a Python float that is a value of the program
 CELL = "cell"  # behind that, before an ndarray of no dimensions, which is written to where a scalar is not
 Handler = Callable[[Any, "CallKey"], None]
+
+
+class FloatArgument(Tensor):
+    """A Python float on its way to a program that takes it as a double. `lift`: the attempt, while that is traced."""
+
+    __slots__ = ("lift",)
+
+    def __init__(self, data: np.ndarray[Any, Any], lift: Any) -> None:
+        super().__init__(data)
+        self.lift = lift
+
+    @property
+    def owners(self) -> frozenset[Any]:
+        """Of the number that stands for it."""
+        return frozenset((self.lift,))
+
+
+class SymbolicFloat(SymbolicTensor):
+    """The same in a trace, made of the number of an enclosing function. `owners`: that number's."""
+
+    __slots__ = ("owners",)
+    owners: frozenset[Any]
+
+    def __init__(self, number: Any) -> None:
+        t = number.tensor
+        super().__init__(t.value, t.trace, None, t.loc)
+        self.home = t.home
+        self.owners = number.owners
 
 
 class CallKey:
@@ -99,7 +129,18 @@ def _value(x: Any, key: CallKey) -> None:
 
 
 def _float(x: Any, key: CallKey) -> None:
-    key.items.append((float, x if x and x == x else repr(math.copysign(1.0, x) if x == x else x)))
+    key.items.append((float, float_key(x)))
+
+
+def float_key(x: float) -> Any:
+    """What tells a float from others: nan is one value, and 0.0 is not -0.0."""
+    return x if x and x == x else repr(math.copysign(1.0, x) if x == x else x)
+
+
+def _float_argument(x: Any, key: CallKey) -> None:
+    key.items.append(FLOAT)
+    key.items.append((x.dtype.np.num, ()))
+    key.leaves.append(x)
 
 
 def _complex(x: Any, key: CallKey) -> None:
@@ -153,6 +194,8 @@ def _slice(x: Any, key: CallKey) -> None:
 
 
 def _object(x: Any, key: CallKey) -> None:
+    if isinstance(x, Weak) and x.lifted:
+        x.needed("a container of a compiled function's arguments holds the number")
     key.items.append(("object", id(x)))
     key.objects.append(x)
 
@@ -178,7 +221,8 @@ def _handler_for(x: Any) -> Handler:
 
 
 _HANDLERS: dict[type, Handler] = {
-    Tensor: _tensor, SymbolicTensor: _symbolic, TensorSpec: _spec, np.ndarray: _array, type(None): _none,
+    FloatArgument: _float_argument, SymbolicFloat: _float_argument, Tensor: _tensor, SymbolicTensor: _symbolic,
+    TensorSpec: _spec, np.ndarray: _array, type(None): _none,
     bool: _value, int: _value, str: _value, bytes: _value, float: _float, complex: _complex, range: _value,
     list: _list, tuple: _tuple, dict: _dict, slice: _slice, type(Ellipsis): _value,
 }  # fmt: skip

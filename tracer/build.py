@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..ir.dims import DimLike, symbol
-from ..ir.graph import Attrs
+from ..ir.graph import Attrs, Function
 from ..ir.sizes import Session
 from ..ir.types import TensorType
 from ..runtime.array import is_array
@@ -20,8 +20,10 @@ from ..runtime.numpy_promote import tensor
 from ..runtime.stacked import StackedList
 from ..runtime.tensor import Tensor
 from ..runtime.weak import Weak
-from .arguments import leaf_names, replace_leaves, type_of_leaf
+from .arguments import FloatArgument, SymbolicFloat, leaf_names, replace_leaves, type_of_leaf
 from .concrete import ConcreteFunction
+from .float_program import computed_otherwise
+from .lifted import Lift, Lifted, lifting
 from .many_sizes import has_names
 from .signature import Signature
 from .spec import TensorSpec
@@ -74,17 +76,23 @@ def build(
         kinds = [SymbolicTensor if not (arrays and is_array(x)) else _array_kind(x) for x in leaves]
         handles = [kind(p, trace) for kind, p in zip(kinds, trace.arguments, strict=True)]
         trace.given = set(map(id, handles))
-        placeholders = iter(handles)
+        floats = [i for i, x in enumerate(leaves) if type(x) in (FloatArgument, SymbolicFloat)]
+        stand_ins: list[Any] = list(handles)
+        for i in floats:
+            stand_ins[i] = Lifted(handles[i], leaves[i].owners)
+        placeholders = iter(stand_ins)
         args, kwargs = signature.call_arguments(tuple(replace_leaves(v, placeholders) for v in values))
-        with tracing(trace):
+        with tracing(trace), lifting.inside(bool(floats)):
             outputs, structure = outputs_of(python(*args, **kwargs), name, arrays)
         written = [i for i, p in enumerate(trace.arguments) if handles[i].value is not p]
         outputs += [handles[i] for i in written]
-        del args, kwargs, placeholders, handles
+        del args, kwargs, placeholders, handles, stand_ins
         created = [c for c in trace.created if any(s.variable is c[0]() for s in trace.variable_states())]
         specs = tuple(as_spec(v) for v in values)
         check_created(trace, created)
-        return ConcreteFunction(trace, outputs, structure, specs, names, written)
+        made = ConcreteFunction(trace, outputs, structure, specs, names, written)
+        check_lifted(made.traced, {i: leaves[i].lift for i in floats if type(leaves[i]) is FloatArgument})
+        return made
     finally:
         trace.close()
 
@@ -176,6 +184,19 @@ def as_spec(x: Any) -> Any:
     if structure is None or structure.kind == "record":
         return Opaque(x)
     return rebuild(structure, [as_spec(v) for v in items])
+
+
+def check_lifted(fn: Function, lifts: Mapping[int, Lift]) -> None:
+    """Ends the attempt with Python floats as values, by number of the parameter, where it gave another program."""
+    for lift in lifts.values():
+        if lift.reason is not None:  # somebody swallowed the end of the attempt
+            lift.over(lift.reason)
+        if lift.escaped():
+            lift.over("an object keeps the number, or what Python computed of it")
+    for i, lift in lifts.items():
+        why = computed_otherwise(fn, [i]) or computed_otherwise(fn, lifts)
+        if why is not None:
+            lift.over(why)
 
 
 def check_created(trace: Trace, created: Sequence[tuple[weakref.ref[Any], str]]) -> None:

@@ -17,6 +17,7 @@ from ..codegen.entry_structure import Nest, Opened
 from ..codegen.layout import SCALARS
 from ..runtime.array import Array as OurArray
 from ..runtime.tensor import Tensor
+from .arguments import FloatArgument
 from .signature import Signature
 from .structure import Structure, sorted_keys
 
@@ -96,7 +97,7 @@ class CallForm:
 
     def _leaf(self, index: int, kind: str, x: Any, given: Any, expected: tuple[Any, Any]) -> None:
         leaf, source = expected
-        if kind in ("number", "cast"):
+        if kind in ("number", "cast", "float"):
             fits = leaf is given
         elif isinstance(x, (np.ndarray, np.generic)):
             fits = leaf is not None and (source is x or source is None)
@@ -139,6 +140,8 @@ def _container(x: Any) -> str | None:
 
 def converted(x: Any, given: Any) -> str | None:
     """How native calls convert `x` to a declared tensor, as the input signature did; None where they do not."""
+    if type(given) is FloatArgument and type(x) is float:
+        return "float"
     if type(given) is not Tensor:
         return None
     data, kind = given._data, type(x)

@@ -30,6 +30,7 @@ from .control_roll import For
 from .control_state import NOT_RETURNED, UNDEFINED
 from .control_text import late, piece, text, traced_print
 from .harmless import check_call, check_change, check_rebound
+from .lifted import guarded, lifting
 from .rewrite import convert, converted_function
 from .symbolic import SymbolicTensor
 from .trials import Unroll, trials
@@ -55,6 +56,10 @@ def call(f: Any) -> Any:
     """What to call in place of `f`: the user's own functions rewritten, some builtins in a form that takes tensors."""
     if trials.open and f is not print:  # that one looks at what it prints
         check_call(f)
+    return _in_place_of(f) if not lifting.count else guarded(f, _in_place_of(f))
+
+
+def _in_place_of(f: Any) -> Any:
     kind = type(f)
     if kind is _Function:
         return _of_numpy(f) if f.__module__ == "numpy" else converted_function(f)

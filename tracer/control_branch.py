@@ -124,6 +124,8 @@ class Merge:
         out: list[Any] = []
         for leaf in leaves:
             if isinstance(leaf, Number):
+                if leaf.lifted:
+                    leaf.needed("a branch returns the number")
                 zero = leaf.kind(0)
                 x, y = (zero, leaf) if side else (leaf, zero)
                 out.append(self._number(name, x, y, leaf.kind))

@@ -226,6 +226,8 @@ class NumberState(LoopState):
     def late_leaf(self, body: Region, name: str, i: int, leaf: Any) -> Any:
         """A leaf of a variable that the body sets first: a tensor to be carried, or something else to keep."""
         if isinstance(leaf, Number):
+            if leaf.lifted:
+                leaf.needed(f"a loop leaves the number in {label(name)}")
             last = self.last(leaf)
             if last is not None and not is_flag(name):
                 return last

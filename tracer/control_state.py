@@ -60,6 +60,9 @@ def same(x: Any, y: Any) -> bool:
     """Whether two leaves that are no tensors are one for all that Python can tell."""
     if x is y:
         return True
+    for n, other in ((x, y), (y, x)):
+        if isinstance(n, Number) and n.lifted and not isinstance(other, Tensor):
+            n.needed("a branch or a loop changes the number")
     if type(x) is not type(y) or isinstance(x, Tensor):
         return False
     if isinstance(x, np.ndarray):

@@ -70,6 +70,8 @@ def piece(value: Any, conversion: int, spec: str) -> Any:
     how = _CONVERSIONS[conversion]
     if not how and not spec and isinstance(value, TracedText):
         return value
+    if isinstance(value, Number) and value.lifted:
+        value.needed("text is made of the number")
     symbolic = isinstance(value, SymbolicTensor) and current_trace() is value.trace
     if (symbolic or isinstance(value, Number)) and how != "ascii" and not (how and spec):
         return value, style_of(value, how) if how else f"format {spec}"

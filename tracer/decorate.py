@@ -29,8 +29,9 @@ def function(
 
     The first call runs the Python once with symbolic tensors and compiles the ops that it records; later calls enter
     that code. Tensors are told apart by dtype and shape, Python values by type and value: new ones make a new trace
-    (`f.explain()` lists them). Python's own side effects happen while tracing only; `print` and `assert` of tensors are
-    part of the program. `f.inspect(...)` shows every stage, `f.python_function` is what was decorated.
+    (`f.explain()` lists them); but a float that takes a third value becomes a value of the program, unless it shapes
+    it. Python's own side effects happen while tracing only; `print` and `assert` of tensors are part of the program.
+    `f.inspect(...)` shows every stage, `f.python_function` is what was decorated.
 
     Args:
       input_signature: a `TensorSpec` (or structure of them) for each argument; the function is then traced once.

@@ -28,6 +28,7 @@ from .execute import Compiled, raiser, size_tables, static_shape
 
 if TYPE_CHECKING:
     from .concrete import ConcreteFunction
+    from .float_arguments import Call
     from .function import Function
 
 slow_mode.attach(native_counter.cell)  # from here on native calls give way to tapes and traces
@@ -209,25 +210,16 @@ class EntryChain:
         self._tried: dict[Any, int] = {}
         self._last: Any = None
 
-    def add(
-        self,
-        function: Function,
-        plain: Plain | None,
-        call: Any,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        given: Sequence[Any],
-        leaves: Sequence[Tensor],
-        sources: Mapping[int, Any],
-    ) -> None:
-        """Makes later calls of this form native, where that is possible. `call`: the key of the call. `given`: the
-        canonical values."""
-        if plain is None or len(self._seen) >= MAX_ENTRIES or not self._worthwhile((call, *map(type, args), *kwargs)):
+    def add(self, function: Function, call: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Makes later calls of this form native, where that is possible."""
+        plain: Plain | None = call.concrete.plain
+        kind = (call.key, *map(type, args), *kwargs)
+        if plain is None or len(self._seen) >= MAX_ENTRIES or not self._worthwhile(kind):
             return
         about = plain.variables, function._skipped
-        form = form_of(function._signature, args, kwargs, given, leaves, sources, *about)
+        form = form_of(function._signature, args, kwargs, call.values, call.leaves, call.sources, *about)
         if form is not None:
-            self._install(function, plain, form, leaves, sources)
+            self._install(function, plain, form, call.leaves, call.sources)
 
     def add_concrete(
         self,

@@ -9,7 +9,7 @@ from typing import Any
 from ..ir.dtypes import as_dtype
 from ..ir.graph import Loc
 from ..ir.types import TensorType
-from .arguments import is_leaf, type_of_leaf
+from .arguments import FloatArgument, SymbolicFloat, is_leaf, type_of_leaf
 from .spec import TensorSpec
 from .structure import describe
 from .symbolic import SymbolicTensor
@@ -82,6 +82,9 @@ def summarise(value: Any, name: str, into: dict[str, str]) -> None:
     if isinstance(value, TensorSpec):
         dims = "?" if value.dims is None else ", ".join(map(str, value.dims))
         into[name] = f"{value.dtype.short}[{dims}]"
+        return
+    if isinstance(value, (FloatArgument, SymbolicFloat)):
+        into[name] = "float"
         return
     if is_leaf(value):
         known = isinstance(value, SymbolicTensor) or hasattr(value, "_data")

@@ -27,6 +27,7 @@ from .control import entry
 from .entry import EntryChain
 from .execute import CodeOptions
 from .explain import History
+from .float_arguments import Call, FloatArguments, inside
 from .input_signature import InputSignature
 from .lookup import fits, usable, weakly
 from .many_sizes import has_names, names_for
@@ -90,6 +91,7 @@ class Function(NativeCallable):
         self._objects: dict[Key, list[Any]] = {}
         self._history = History(self._ir_name)
         self._may_create = True
+        self._floats = FloatArguments(self._signature)
         self._lock = threading.RLock()
         self._methods: MethodTable | None = None
         self._chain = EntryChain()
@@ -105,17 +107,25 @@ class Function(NativeCallable):
             return self._python(*args, **kwargs)
         if self._unbound and args:
             return self.__get__(args[0])(*args[1:], **kwargs)
-        values = self._signature.bind(args, kwargs)
+        values = inside(self._signature.bind(args, kwargs))
         if self._declared is not None:
             values = self._declared.conform(values)
+        call = self._floats.ready(self, values) or self._of_values(values, True)
+        result = call.concrete.call_flat(call.leaves, call.sources)
+        if context.trace is None and not context.recorders:
+            self._chain.add(self, call, args, kwargs)
+        return result
+
+    def _of_values(self, values: tuple[Any, ...], lift: bool = False) -> Call:
+        """A call with its trace. `lift`: floats that took several values may be values of the program."""
         key, leaves, found = key_of(values)
         concrete = self._cache.get(key)
         if concrete is None or not usable(concrete):
+            lifted = self._floats.call(self, values) if lift else None
+            if lifted is not None:
+                return lifted
             concrete = self._find(key, values, leaves, found.objects)
-        result = concrete.call_flat(leaves, found.sources)
-        if context.trace is None and not context.recorders:
-            self._chain.add(self, concrete.plain, key, args, kwargs, values, leaves, found.sources)
-        return result
+        return Call(values, key, leaves, found.sources, concrete)
 
     def _find(self, key: Key, values: tuple[Any, ...], leaves: Sequence[Any], objects: list[Any]) -> ConcreteFunction:
         """The trace for a key that is not in the cache: one with symbolic sizes that fits, or a new one."""
@@ -160,6 +170,7 @@ class Function(NativeCallable):
         if has_names(patterns) and concrete.session is None:
             self._wasted[bones] = self._wasted.get(bones, 0) + 1
             more = f"; a size is needed as a number{concrete.needed}"
+        more += self._floats.note(values)
         record = self._history.add(line, values, self._signature.names, more)
         concrete.line, concrete.reason = line, record.reason
         record.loops = concrete.loops
@@ -266,9 +277,8 @@ class Function(NativeCallable):
         values = self._signature.bind(args, kwargs)
         if self._declared is not None:
             values = self._declared.conform(values)
-        key, leaves, found = key_of(values)
-        concrete = self._cache.get(key)
-        return concrete if concrete is not None and usable(concrete) else self._find(key, values, leaves, found.objects)
+        concrete: ConcreteFunction = self._of_values(inside(values)).concrete
+        return concrete
 
     def experimental_get_tracing_count(self) -> int:
         """How many times the function was traced."""
@@ -359,6 +369,7 @@ class Function(NativeCallable):
             for table in (self._cache, self._general, self._patterns, self._objects, self._wasted):
                 table.clear()
             self._concretes = []
+            self._floats.clear()
 
     def __repr__(self) -> str:
         return f"<pullback function {self._ir_name}{self._signature.signature}>"

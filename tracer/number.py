@@ -256,7 +256,7 @@ _OPS: dict[str, Callable[[Any, Any], Tensor]] = {
 
 def _binary(name: str, x: Any, y: Any) -> Any:
     kinds = kind_of(x), kind_of(y)
-    if None in kinds:
+    if None in kinds or (isinstance(y, Number) and y.lifted):
         return NotImplemented
     owners = owners_of(x, y)
     whole = float not in kinds
@@ -297,7 +297,7 @@ def _unchanged(name: str, x: Any, y: Any) -> Any:
 
 
 def _compare(name: str, x: Any, y: Any) -> Any:
-    if kind_of(y) is None:
+    if kind_of(y) is None or (isinstance(y, Number) and y.lifted):
         return NotImplemented
     a, b = range_of(x), range_of(y)
     if a is not None and b is not None:

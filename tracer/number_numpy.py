@@ -147,7 +147,7 @@ def to_int(x: Number) -> Any:
 
 def to_float(x: Number) -> Any:
     """`float(x)`."""
-    return Number(stored(x, float64), float, None, x.owners)
+    return x if x.lifted else Number(stored(x, float64), float, None, x.owners)
 
 
 def to_bool(x: Number) -> Any:
