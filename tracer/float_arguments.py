@@ -64,12 +64,13 @@ class FloatArguments:
         self._defaults = [p.default for p in signature.parameters]
         self.shaping: dict[str, str] | None = None
         self._groups: dict[Values, Group] = {}
-        self._ints: dict[str, set[int]] = {}
+        self._ints: dict[Any, set[int]] = {}
         self.active = False
 
     def clear(self) -> None:
         """Forgets what was seen."""
         self._groups.clear()
+        self._ints.clear()
 
     # ------------------------------------------------------------ calls
     def ready(self, f: Function, values: Values) -> Call | None:
@@ -155,14 +156,14 @@ class FloatArguments:
         if places and context.trace is None:
             for i, why in sorted(self._group(values, places).refused.items()):
                 text += f"; the value of {self.names[i]!r} shapes the program: {why}"
-        for name, v in zip(self.names, values, strict=True):
-            if type(v) is int:
-                seen = self._ints.setdefault(name, set())
-                if len(seen) <= MAX_VALUES:
-                    seen.add(v)
-                if len(seen) > MAX_VALUES:
-                    text += f"; each int {name!r} has a program of its own (a tensor would not)"
-        return text
+        return text + "".join(self._of_int(values, i) for i, v in enumerate(values) if type(v) is int)
+
+    def _of_int(self, values: Values, i: int) -> str:
+        """The note for an int that took more than two values in calls that are alike otherwise."""
+        alike = i, skeleton(key_of((*values[:i], None, *values[i + 1 :]))[0])
+        seen = self._ints.setdefault(alike, set())
+        seen.add(values[i])
+        return f"; each int {self.names[i]!r} has a program of its own (a tensor would not)" if len(seen) > 2 else ""
 
 
 def _refuse(group: Group, lifts: dict[int, Lift], error: BaseException) -> None:

@@ -107,9 +107,10 @@ class Function(NativeCallable):
             return self._python(*args, **kwargs)
         if self._unbound and args:
             return self.__get__(args[0])(*args[1:], **kwargs)
-        values = inside(self._signature.bind(args, kwargs))
+        values = self._signature.bind(args, kwargs)
         if self._declared is not None:
             values = self._declared.conform(values)
+        values = inside(values)
         call = self._floats.ready(self, values) or self._of_values(values, True)
         result = call.concrete.call_flat(call.leaves, call.sources)
         if context.trace is None and not context.recorders:
@@ -277,8 +278,7 @@ class Function(NativeCallable):
         values = self._signature.bind(args, kwargs)
         if self._declared is not None:
             values = self._declared.conform(values)
-        concrete: ConcreteFunction = self._of_values(inside(values)).concrete
-        return concrete
+        return self._of_values(inside(values)).concrete  # type: ignore[no-any-return]
 
     def experimental_get_tracing_count(self) -> int:
         """How many times the function was traced."""

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import pullback as pb
+from pullback.tracer import float_arguments
 from pullback.tracer.function import Function
 
 INF, NAN = float("inf"), float("nan")
@@ -247,7 +248,8 @@ SHAPING = [
     decimal, lambda x, a: x * math.atan(a), lambda x, a: x * np.tanh(a), lambda x, a: x * round(a * 0.0 + 1.26, 1),
     lambda x, a: x * max(a, 0.3), lambda x, a: x**a, lambda x, a: pb.abs(x) ** a, lambda x, a: x * a**2,
     lambda x, a: pb.pow(x, a * 1.0), lambda x, a: x * pb.exp(a), lambda x, a: x * (a % 0.3), lambda x, a: x * (a // 1),
-    lambda x, a: x * sum([a, a, 1e16, -1e16]), lambda x, a: x * sorted([a, 1.0])[0], lambda x, a: pb.reduce_sum([a, a]),
+    lambda x, a: x * sum([a, a, 1e16, -1e16]), lambda x, a: x * sum(a for _ in range(3)),
+    lambda x, a: x * sorted([a, 1.0])[0], lambda x, a: pb.reduce_sum([a, a]),
     lambda x, a: x * (np.float64(2.0) * a), lambda x, a: x[:3] * (OUTSIDE * a), lambda x, a: x[:3] * (a * OUTSIDE),
     lambda x, a: x * pb.reduce_sum(pb.ones([3]) * a), lambda x, a: x * (1 if a in (0.1, 2.0) else 2),
 ]  # fmt: skip
@@ -261,6 +263,12 @@ def test_what_python_needs_is_compiled_for_each_value(python: Callable[..., Any]
         same_bits(f(x32(), a), pb.function(python)(x32(), a))
     assert f.trace_count == len(given)
     assert "the value of 'a' shapes the program: " in f.explain()
+
+
+@pytest.mark.parametrize("python", SHAPING)
+def test_an_attempt_finds_out_what_the_source_does_not_show(python: Callable[..., Any], monkeypatch: Any) -> None:
+    monkeypatch.setattr(float_arguments, "shaping_uses", lambda python: {})
+    test_what_python_needs_is_compiled_for_each_value(python)
 
 
 def test_explain_names_the_line() -> None:
@@ -446,6 +454,14 @@ def test_functions_that_call_functions() -> None:
     for a in (0.7, 0.8, 0.9, 0.75):
         same_bits(low(x32(), a), x32() * a + 2.0 * a)
     assert low.trace_count <= before + 3
+
+
+def test_a_declared_function_inside_gets_its_dtype() -> None:
+    low = pb.function(lambda x, a: x * a, input_signature=[pb.TensorSpec([8]), pb.TensorSpec([])])
+    high = pb.function(lambda x, a: low(x, 2.0 * a))
+    for a in FLOATS:
+        same_bits(high(x32(), a), x32() * (2.0 * a))
+    assert (high.trace_count, low.trace_count) == (3, 1)
 
 
 def test_a_function_inside_that_needs_the_value() -> None:
