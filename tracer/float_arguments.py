@@ -19,7 +19,7 @@ from .lifted import Lift, Lifted, among, lifting
 from .lookup import usable
 from .signature import Signature
 from .trials import Unroll
-from .uncompiled import RunEagerly, Uncompiled
+from .uncompiled import RunEagerly
 
 if TYPE_CHECKING:
     from .function import Function
@@ -55,8 +55,7 @@ class FloatArguments:
     """The floats among one function's arguments.
 
     Attributes:
-      shaping: why parameters cannot be values of the program, by name; None while nobody asked. active: whether some
-        trace has floats that are values.
+      shaping: why parameters cannot be values of the program, by name; None while nobody asked.
     """
 
     def __init__(self, signature: Signature) -> None:
@@ -65,7 +64,7 @@ class FloatArguments:
         self.shaping: dict[str, str] | None = None
         self._groups: dict[Values, Group] = {}
         self._ints: dict[Any, set[int]] = {}
-        self.active = False
+        self._last: frozenset[int] = frozenset()
 
     def clear(self) -> None:
         """Forgets what was seen."""
@@ -74,11 +73,11 @@ class FloatArguments:
 
     # ------------------------------------------------------------ calls
     def ready(self, f: Function, values: Values) -> Call | None:
-        """The call where all its floats are values of a program that is there: what most calls are."""
-        if not self.active or context.trace is not None:
+        """The call for a program that is there, whose floats are those of the last one found: what most calls are."""
+        if not self._last or context.trace is not None:
             return None
-        pairs = zip(values, self._defaults, strict=True)
-        given = tuple([FloatArgument(np.array(v), None) if type(v) is float and v is not d else v for v, d in pairs])
+        places = {i for i in self._last if type(values[i]) is float and values[i] is not self._defaults[i]}
+        given = _with_floats(values, dict.fromkeys(places))
         key, leaves, found = key_of(given)
         concrete = f._cache.get(key)
         return Call(given, key, leaves, found.sources, concrete) if concrete is not None and usable(concrete) else None
@@ -141,10 +140,7 @@ class FloatArguments:
             except (Exception, Unroll, RunEagerly) as e:
                 _refuse(group, lifts, e)
                 return None
-            if isinstance(concrete, Uncompiled):
-                _refuse(group, lifts, RunEagerly(concrete.why))
-                return None
-        self.active = True
+        self._last = frozenset(chosen)
         return Call(given, key, leaves, found.sources, concrete)
 
     # ------------------------------------------------------------ what explain() says

@@ -19,7 +19,7 @@ from ..codegen.callable import NativeCallable, reset
 from ..runtime.context import context
 from ..runtime.location import user_location
 from . import scopes
-from .arguments import ARRAY, is_tensor_item, key_of, skeleton, without_arrays
+from .arguments import ARRAY, FloatArgument, is_tensor_item, key_of, skeleton, without_arrays
 from .build import Pattern, build
 from .checkpointing import marks
 from .concrete import ConcreteFunction
@@ -198,7 +198,7 @@ class Function(NativeCallable):
             concrete, self._uses_numpy = trace_arrays(trace, self._uses_numpy)
             return concrete
         except RunEagerly as e:
-            if context.trace is not None:
+            if context.trace is not None or any(type(x) is FloatArgument for x in leaves):
                 raise
             return Uncompiled(self, values, str(e))
 

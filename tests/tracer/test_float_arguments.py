@@ -158,6 +158,11 @@ def test_each_float_counts_for_itself() -> None:
     f = pb.function(lambda x, lr, momentum: x * momentum - lr)
     for k in range(20):
         same_bits(f(x32(), 0.1 * k, 0.9), x32() * 0.9 - 0.1 * k)
+        with pb.GradientTape() as tape:
+            t = x32()
+            tape.watch(t)
+            y = f(t, 0.1 * k, 0.9)
+        same_bits(tape.gradient(y, t), pb.fill([8], 0.9))
     assert f.trace_count == 3
     for k in range(20):
         same_bits(f(x32(), 0.1 * k, 0.01 * k), x32() * (0.01 * k) - 0.1 * k)
@@ -584,6 +589,27 @@ def test_eagerly_there_are_no_traces() -> None:
     finally:
         pb.config.run_functions_eagerly(False)
     assert f.trace_count == 0
+
+
+def test_a_function_that_cannot_be_compiled_gets_its_float() -> None:
+    seen: list[type] = []
+
+    @pb.function
+    def grown(x: Any, n: Any, a: float) -> Any:
+        if n is None:
+            return x * a
+        for _ in pb.range(n):
+            pb.autograph.experimental.set_loop_options(shape_invariants=[(x, pb.TensorShape([None]))])
+            x = pb.concat([x, x * a], 0)
+        seen.append(type(a))
+        return x
+
+    for a in (0.5, 0.25, 0.125, 2.0):
+        same_bits(grown(pb.constant([1.0]), None, a), pb.constant([a]))
+        same_bits(grown(pb.constant([1.0]), pb.constant(1), a), pb.constant([1.0, a]))
+    assert seen == [float] * len(seen)
+    assert len(seen) >= 4
+    assert grown.trace_count == 7
 
 
 def test_loops_of_an_outer_function_do_not_count() -> None:
