@@ -13,7 +13,8 @@ import contextlib
 import ctypes
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import count
 from typing import Any, TypeVar
@@ -25,8 +26,15 @@ from .interrupt import Uninterrupted
 # A light pipeline for scalar code: no vectoriser, no unrolling, nothing that changes a rounded result.
 LIGHT_PASSES = ("sroa", "instruction_combine", "simplify_cfg", "new_gvn", "aggressive_dce")
 
+# Our loops count one index and add constants to it: rewriting their addresses ("loop strength reduction") gains no time
+# that we could measure, but takes up to a third of the code generator's. LLVM has no switch for it but the process's, so
+# it is thrown while we generate code, and back. A name that LLVM does not know ends the process: only where it is known.
+OPTION = "-disable-lsr"
+OPTION_VERSIONS = range(20, 23)
+
 T = TypeVar("T")
 
+_generating = threading.Lock()
 _serial = count()
 
 
@@ -107,7 +115,8 @@ def compile_module(llvm_ir: str, symbols: Mapping[str, int] | None = None, *, op
 def _key(text: str, opt: int, passes: tuple[str, ...]) -> str:
     """The cache's name for what this text becomes here."""
     machine = host()
-    return disk_cache.key_of(text, str(opt), " ".join(passes), machine.triple, machine.cpu, machine.flags, _versions())
+    how = f"{opt} {OPTION}", " ".join(passes)
+    return disk_cache.key_of(text, *how, machine.triple, machine.cpu, machine.flags, _versions())
 
 
 def _versions() -> str:
@@ -151,11 +160,26 @@ def _with_module(text: str, opt: int, passes: tuple[str, ...], use: Callable[[An
         module.triple, module.data_layout = triple, layout
         if passes:
             _run_passes(llvm, tm, module, passes)
-        return use(tm, module)
+        with _plain_addresses(llvm):
+            return use(tm, module)
     finally:
         if module is not None:
             module.close()
         context.close()
+
+
+@contextlib.contextmanager
+def _plain_addresses(llvm: Any) -> Iterator[None]:
+    """Generates code without `OPTION`'s pass inside, for us alone: another user of llvmlite gets it."""
+    if llvm.llvm_version_info[0] not in OPTION_VERSIONS:
+        yield
+        return
+    with _generating:  # or the first of two threads would throw it back under the second
+        llvm.set_option("pullback", f"{OPTION}=true")
+        try:
+            yield
+        finally:
+            llvm.set_option("pullback", f"{OPTION}=false")
 
 
 def _parse(llvm: Any, text: str, context: Any) -> Any:

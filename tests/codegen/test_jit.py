@@ -229,6 +229,47 @@ def test_threads() -> None:
     assert results == {i * 10 + k: expected(i, 1.5, k % 4) for i in range(4) for k in range(5)}
 
 
+WALK = """
+define void @walk(ptr %x, ptr %y) {
+entry:
+  br label %loop
+loop:
+  %k = phi i64 [0, %entry], [%k1, %loop]
+  %twice = mul i64 %k, 2
+  %xp = getelementptr double, ptr %x, i64 %twice
+  %v = load double, ptr %xp
+  %yp = getelementptr double, ptr %y, i64 %k
+  store double %v, ptr %yp
+  %k1 = add i64 %k, 1
+  %more = icmp slt i64 %k1, 5
+  br i1 %more, label %loop, label %done
+done:
+  ret void
+}
+"""
+
+
+def walked(obj: bytes) -> list[float]:
+    x, y = (D * 10)(*range(10)), (D * 5)()
+    walk = jit.load_object(obj).function("walk", None, ctypes.c_void_p, ctypes.c_void_p)
+    walk(ctypes.addressof(x), ctypes.addressof(y))
+    return list(y)
+
+
+def test_the_switch_of_the_process_is_thrown_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = jit.emit_object(WALK)
+    with monkeypatch.context() as patch:
+        patch.setattr(jit, "OPTION_VERSIONS", range(0))  # a version of LLVM that we know nothing about
+        theirs = jit.emit_object(WALK)
+    with pytest.raises(RuntimeError, match="stop"):
+        jit._with_module(WALK, 2, (), lambda tm, m: (_ for _ in ()).throw(RuntimeError("stop")))
+    with monkeypatch.context() as patch:
+        patch.setattr(jit, "OPTION_VERSIONS", range(0))
+        assert jit.emit_object(WALK) == theirs
+    assert jit.emit_object(WALK) == ours
+    assert walked(ours) == walked(theirs) == [0.0, 2.0, 4.0, 6.0, 8.0]
+
+
 def test_ctrl_c_is_delivered_after_the_critical_part() -> None:
     reached = False
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012
