@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from ..ir.graph import Value
 from ..ir.sizes import is_named
+from .free_space import FreeSpace
 from .lifetimes import Lifetimes, Piece
 from .overlap import apart
 from .plan import Call, Kernel, Plan, Region, Root, Rows, Steps, numel
@@ -252,20 +253,21 @@ class _Assigner:
 
     def _arena(self) -> None:
         """First fit by lifetime; 0-d values made by steps have cells of their own at the start."""
-        used: list[tuple[int, int, int]] = []  # (offset, bytes, last event)
         cells = [v for v in self.group if not v.type.shape]
         for n, v in enumerate(cells):
             self.memory.places[v] = Place("scratch", n * _CELL)
         floor = _aligned(len(cells) * _CELL)
         self.memory.scratch = floor
+        space = FreeSpace(floor)
         for number, (start, end, ring) in enumerate(self._units()):
-            used = [u for u in used if u[2] >= start]
+            space.release(start)
             for members in ring:
                 size = _apart(_aligned(max(max(map(bytes_of, members)), 1)))
-                offset = self._taken_over(start, members, used) if len(ring) == 1 else None
+                offset = self._taken_over(start, members) if len(ring) == 1 else None
                 if offset is None:
-                    offset = _gap(used, size, floor)
-                used.append((offset, size, end))
+                    offset = space.take(size, end)
+                else:
+                    space.renew(offset, end)
                 self.memory.scratch = max(self.memory.scratch, offset + size)
                 place = Place("scratch", offset)
                 if len(ring) > 1:
@@ -283,7 +285,7 @@ class _Assigner:
                 out[id(ring[0])] = min(s for s, _ in spans), max(e for _, e in spans), ring
         return sorted(out.values(), key=lambda u: u[0])
 
-    def _taken_over(self, k: int, members: list[Value], used: list[tuple[int, int, int]]) -> int | None:
+    def _taken_over(self, k: int, members: list[Value]) -> int | None:
         """The offset of a buffer that dies in this kernel and that these values may overwrite."""
         step = self.life.events[k].step
         v = min(members, key=lambda x: self.life.writes[x][0])
@@ -293,10 +295,9 @@ class _Assigner:
             place = self.memory.places.get(old)
             if place is None or place.kind != "scratch" or bytes_of(old) != bytes_of(v):
                 continue
-            if any(self.life.span(x)[1] >= k for x in self.residents[place] if x is not old):
-                continue
-            if self.life.span(old)[1] == k and self._takes_over(step, old, v):
-                used[:] = [u for u in used if u[0] != place.at or u[2] != k]
+            # Units come in the order of their first events: who is gone by now need not be asked again.
+            here = self.residents[place] = [x for x in self.residents[place] if self.life.span(x)[1] >= k]
+            if all(x is old for x in here) and self.life.span(old)[1] == k and self._takes_over(step, old, v):
                 return place.at
         return None
 
@@ -338,13 +339,3 @@ def _apart(size: int) -> int:
     if is_named(size) or size < _PAGE // 4 or _PAGE // 4 <= size % _PAGE <= _PAGE * 3 // 4:
         return size
     return size + (_PAGE // 4 + ALIGN - size) % _PAGE
-
-
-def _gap(used: list[tuple[int, int, int]], size: int, floor: int) -> int:
-    """The lowest free offset with room for `size` bytes."""
-    at = floor
-    for offset, taken, _ in sorted(used):
-        if offset - at >= size:
-            break
-        at = max(at, offset + taken)
-    return at

@@ -11,7 +11,7 @@ knowledge.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..ir import rewrite
 from ..ir.control import has_effect
@@ -108,6 +108,8 @@ class _Planner:
         self.overlapping: set[Value] = set()  # what must be read before an array is written into
         self.reduced: dict[tuple[Value, str, tuple[int, ...]], Value] = {}
         self.effect = 0  # the last step with an effect
+        self.twisted: dict[Steps, None] = {}  # steps that come after some with a higher number
+        self.sources: dict[Value, frozenset[Value]] = {}  # the buffers that an inlined value is read from
 
     # -- building ----------------------------------------------------------------------------------------------------
 
@@ -165,8 +167,14 @@ class _Planner:
                 self.place(domain, root)
         else:
             self.below[v], self.depth[v] = frozenset(below), depth + 1
-            for o in {o for x in op.operands if x.type.shape for o in self.plan.owners(x)}:
+            owners = {o: None for x in op.operands if x.type.shape for o in self._sources(x)}
+            for o in owners:
                 self.lookers[o].append(v)
+            self.sources[v] = frozenset(owners).union(*(self._sources(x) for x in op.operands if not x.type.shape))
+
+    def _sources(self, x: Value) -> Iterable[Value]:
+        """`plan.owners`, kept for what is inlined: what makes that does not change any more."""
+        return self.sources[x] if x in self.sources else self.plan.owners(x)
 
     def reduce(self, op: Op) -> None:
         """A reduction; one that was made before, with or without its dimensions of size 1, is that one."""
@@ -277,7 +285,8 @@ class _Planner:
 
     def obstacle(self, kernel: Kernel, root: Root, reads: Walk) -> Obstacle | None:
         """Why the root cannot be computed in the kernel's loop; None if it can."""
-        if len(kernel.reads.visits.keys() | reads.visits.keys()) > MAX_KERNEL or 0 in kernel.domain:
+        mine, its = reads.visits, kernel.reads.visits
+        if (len(mine) + len(its) > MAX_KERNEL and len(its.keys() | mine.keys()) > MAX_KERNEL) or 0 in kernel.domain:
             return Obstacle(f"together they would have more than {MAX_KERNEL} ops")
         if root.reduce and not nested(kernel, root):
             return Obstacle("{} is reduced over other levels", root.target)
@@ -287,7 +296,7 @@ class _Planner:
                 return Obstacle(f"{{}} is {how} after that loop", v)
         if root.base is not None and self.closure(self._readers(root.base) & ~kernel.bit) & kernel.bit:
             return Obstacle("what else reads {} must run before it is written into", root.base)
-        if fails(root, reads) and self.closure(self.effect) & kernel.bit:
+        if self.effect and fails(root, reads) and self.closure(self.effect) & kernel.bit:
             return Obstacle("{} may fail, which must come after an effect", root.target)
         if self._crosses(root, kernel.reads):
             return Obstacle("it reads other elements of {}, which is written into", root.base)
@@ -309,7 +318,7 @@ class _Planner:
 
     def join(self, kernel: Kernel, root: Root, reads: Walk) -> None:
         """Adds a root to a kernel; whatever comes after the kernel now comes after what the root needs, too."""
-        deps = self.closure(self.effect) if fails(root, reads) else 0
+        deps = self.closure(self.effect) if self.effect and fails(root, reads) else 0
         for leaf in reads.leaves:
             deps |= self.closure(self.need[leaf.owner])
         for v in reads.scalars if root.base is None else (*reads.scalars, root.base):
@@ -319,15 +328,21 @@ class _Planner:
         self.note(kernel, reads)
         deps &= ~kernel.bit
         if deps & ~kernel.deps:
-            kernel.deps |= deps
-            for s in self.steps if kernel.roots else ():
+            self._after(kernel, deps)
+            for s in [*self.steps[kernel.number + 1 :], *self.twisted] if kernel.roots else ():
                 if s.deps & kernel.bit:
-                    s.deps |= deps
+                    self._after(s, deps)
         kernel.roots.append(root)
         kernel.reads.update(reads)
         v = root.target
         self.plan.owner[v] = v
         self.made[v] = self.need[v] = self.made.get(v, 0) | kernel.bit
+
+    def _after(self, step: Steps, deps: int) -> None:
+        """More that must come before a step, known to all that asks which steps come after some other one."""
+        step.deps |= deps
+        if deps >> step.number and step not in self.twisted:
+            self.twisted[step] = None
 
     def _crosses(self, root: Root, reads: Walk) -> bool:
         """Whether a loop that writes a small slot reads other elements of the same array.

@@ -26,11 +26,14 @@ from .interrupt import Uninterrupted
 # A light pipeline for scalar code: no vectoriser, no unrolling, nothing that changes a rounded result.
 LIGHT_PASSES = ("sroa", "instruction_combine", "simplify_cfg", "new_gvn", "aggressive_dce")
 
-# Our loops count one index and add constants to it: rewriting their addresses ("loop strength reduction") gains no time
-# that we could measure, but takes up to a third of the code generator's. LLVM has no switch for it but the process's, so
-# it is thrown while we generate code, and back. A name that LLVM does not know ends the process: only where it is known.
-OPTION = "-disable-lsr"
-OPTION_VERSIONS = range(20, 23)
+# What LLVM is told to leave out. It has no switches for it but the process's: they are thrown while we generate code,
+# and back. Our loops count one index and add constants to it: rewriting their addresses ("loop strength reduction")
+# gains no time that we could measure, but takes up to a third of the code generator's. The search for repeated machine
+# instructions takes quadratic time in programs of 10,000 scalars that share constants.
+# A name that LLVM does not know ends the process.
+ALWAYS, WHEN_LARGE = ("-disable-lsr",), ("-disable-machine-cse",)
+LARGE = 1 << 21  # characters
+KNOWN = range(20, 23)  # versions that have these switches
 
 T = TypeVar("T")
 
@@ -115,7 +118,7 @@ def compile_module(llvm_ir: str, symbols: Mapping[str, int] | None = None, *, op
 def _key(text: str, opt: int, passes: tuple[str, ...]) -> str:
     """The cache's name for what this text becomes here."""
     machine = host()
-    how = f"{opt} {OPTION}", " ".join(passes)
+    how = f"{opt} {' '.join((*ALWAYS, *WHEN_LARGE))}", " ".join(passes)
     return disk_cache.key_of(text, *how, machine.triple, machine.cpu, machine.flags, _versions())
 
 
@@ -160,7 +163,7 @@ def _with_module(text: str, opt: int, passes: tuple[str, ...], use: Callable[[An
         module.triple, module.data_layout = triple, layout
         if passes:
             _run_passes(llvm, tm, module, passes)
-        with _plain_addresses(llvm):
+        with _left_out(llvm, ALWAYS + WHEN_LARGE * (len(text) > LARGE)):
             return use(tm, module)
     finally:
         if module is not None:
@@ -169,17 +172,19 @@ def _with_module(text: str, opt: int, passes: tuple[str, ...], use: Callable[[An
 
 
 @contextlib.contextmanager
-def _plain_addresses(llvm: Any) -> Iterator[None]:
-    """Generates code without `OPTION`'s pass inside, for us alone: another user of llvmlite gets it."""
-    if llvm.llvm_version_info[0] not in OPTION_VERSIONS:
+def _left_out(llvm: Any, switches: tuple[str, ...]) -> Iterator[None]:
+    """Inside, LLVM generates code without these passes, for us alone: another user of llvmlite gets them."""
+    if llvm.llvm_version_info[0] not in KNOWN:
         yield
         return
-    with _generating:  # or the first of two threads would throw it back under the second
-        llvm.set_option("pullback", f"{OPTION}=true")
+    with _generating:  # or the first of two threads would throw them back under the second
+        for switch in switches:
+            llvm.set_option("pullback", f"{switch}=true")
         try:
             yield
         finally:
-            llvm.set_option("pullback", f"{OPTION}=false")
+            for switch in switches:
+                llvm.set_option("pullback", f"{switch}=false")
 
 
 def _parse(llvm: Any, text: str, context: Any) -> Any:

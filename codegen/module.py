@@ -23,6 +23,7 @@ from .checks import Checks
 from .effects import EffectWriter
 from .emitter import Context, Emitter, Reg
 from .evaluate import Evaluator, dtype_of
+from .far import FarValues
 from .host import host
 from .loops import NAME, KernelCode, KernelWriter, attributes
 from .plan import Call, Kernel, Leaf, Number, Plan, Rows, is_literal
@@ -78,6 +79,7 @@ class ModuleWriter:
         self.contract = contract
         self.top = Scope(None, -1, Emitter(0, fma=self.fma, contract=contract, context=self.context), 0)
         self.scope = self.top  # the block being written
+        self.far = FarValues(self.top.scalar)
         self.ev = _MainEvaluator(self)
         self.pointers: dict[Value | Place, str] = {}
         self.areas: dict[Place, str] = {}  # pointers to areas that change roles, as they are just now
@@ -136,7 +138,7 @@ class ModuleWriter:
                 *self.stacks.end(), "  ret i32 %code",
             ]  # fmt: skip
         head = f"define i32 @main(ptr %ins, ptr %outs, ptr %scratch) {attributes()} {{"
-        lines = [*start, *self.top.scalar.lines, *end]
+        lines = [*start, *self.far.lines(), *end]
         return "\n".join([head, "entry:", *size_table.in_main(lines, len(self.plan.fn.params)), *lines, "}"])
 
     def _kernel_texts(self) -> list[str]:
@@ -162,7 +164,7 @@ class ModuleWriter:
         if found is None:
             if place.kind in ("scratch", "ring"):
                 offset = place.at if place.kind == "scratch" else self.memory.rings[place][1]
-                found = self.top.scalar.op(f"getelementptr i8, ptr %scratch, i64 {offset}", "ptr").text
+                found = self.top.scalar.op(f"getelementptr i8, ptr {self.far.base}, i64 {offset}", "ptr").text
             else:
                 found = self._argument("ins" if place.kind == "in" else "outs", place.at)
             self.pointers[place] = found
@@ -188,7 +190,11 @@ class ModuleWriter:
         if hit is None:
             for x in self._missing(v):  # operands first, so that long chains do not recurse
                 self.scope.memo[x] = self._compute(x)
+                if self.scope is self.top:
+                    self.far.note(x)
             hit = self.scope.memo[v]
+        elif self.scope is self.top and v in self.top.memo:
+            hit = self.top.memo[v] = self.far.near(v, hit)
         return hit
 
     def _missing(self, v: Value) -> list[Value]:
@@ -240,6 +246,8 @@ class ModuleWriter:
     def steps(self, plan: Plan) -> None:
         """The steps of a block, one after the other."""
         for step in plan.steps:
+            if self.scope is self.top and self.far.turn():
+                self.pointers = {k: p for k, p in self.pointers.items() if isinstance(k, Value)}
             if isinstance(step, Kernel):
                 self.kernel(step)
             elif isinstance(step, Rows):

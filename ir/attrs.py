@@ -42,10 +42,14 @@ def attr_symbols(value: Any) -> frozenset[str]:
 
 
 LARGE = 1 << 16  # bytes: arrays above are told apart by identity, which costs nothing
+_PLAIN = {int: "int", str: "str", bool: "bool", type(None): "NoneType"}  # most attributes are one of these
 
 
 def attr_key(value: Any) -> Hashable:
     """A key, equal for values that are the same to the bit: 0.0 and -0.0 differ, as do 1, True and 1.0."""
+    plain = _PLAIN.get(type(value))
+    if plain is not None:
+        return plain, value
     if isinstance(value, (tuple, list)):
         return tuple(map(attr_key, value))
     if isinstance(value, float):

@@ -74,9 +74,12 @@ def _carry_once(block: Block, loop: Op) -> None:
     earlier: dict[Value, list[int]] = {}
     same: Same = {}
     body = loop.regions[-1]
+    given = body.terminator.operands
     for j, start in enumerate(loop.operands[first:]):
         group = earlier.setdefault(start, [])
         for i in group if not isinstance(start.type, StackType) else ():
+            if not _alike(given[j], given[i]):
+                continue
             known = {r.params[n + j]: r.params[n + i] for r in loop.regions}
             _walk(body, body, known)
             if _agree(body, body, j, i, known):
@@ -87,6 +90,12 @@ def _carry_once(block: Block, loop: Op) -> None:
             group.append(j)
     for op in block.walk() if same else ():
         op.operands[:] = [same.get(v, v) for v in op.operands]
+
+
+def _alike(a: Value, b: Value) -> bool:
+    """Whether two values can be equal at all, by what makes them: a walk through the body decides."""
+    x, y = a.owner, b.owner
+    return a is b or (x.kind is y.kind if isinstance(x, Op) and isinstance(y, Op) else x is y)
 
 
 def _replace(block: Block, small: Op, large: Op) -> bool:

@@ -259,12 +259,12 @@ def walked(obj: bytes) -> list[float]:
 def test_the_switch_of_the_process_is_thrown_back(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = jit.emit_object(WALK)
     with monkeypatch.context() as patch:
-        patch.setattr(jit, "OPTION_VERSIONS", range(0))  # a version of LLVM that we know nothing about
+        patch.setattr(jit, "KNOWN", range(0))  # a version of LLVM that we know nothing about
         theirs = jit.emit_object(WALK)
     with pytest.raises(RuntimeError, match="stop"):
         jit._with_module(WALK, 2, (), lambda tm, m: (_ for _ in ()).throw(RuntimeError("stop")))
     with monkeypatch.context() as patch:
-        patch.setattr(jit, "OPTION_VERSIONS", range(0))
+        patch.setattr(jit, "KNOWN", range(0))
         assert jit.emit_object(WALK) == theirs
     assert jit.emit_object(WALK) == ours
     assert walked(ours) == walked(theirs) == [0.0, 2.0, 4.0, 6.0, 8.0]
