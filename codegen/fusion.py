@@ -20,7 +20,7 @@ from ..ir.graph import Function, Op, Value
 from ..ir.ranges import Ranges
 from ..ir.sizes import estimate
 from . import access, regions, special
-from .fusion_rules import awkward, early, fails, nested, ordered, small_reads, trips
+from .fusion_rules import awkward, early, fails, mark_dead_stores, nested, ordered, small_reads, trips
 from .overlap import apart
 from .plan import (
     Call,
@@ -30,7 +30,6 @@ from .plan import (
     Plan,
     Region,
     Root,
-    Rows,
     Steps,
     Walk,
     is_array,
@@ -392,24 +391,5 @@ class _Planner:
 
     def finish(self) -> None:
         """Marks stores that nobody outside of their kernel reads, and puts the steps in order."""
-        self._mark_dead_stores()
+        mark_dead_stores(self.plan, self.steps, self.need)
         self.plan.steps += ordered([s for s in self.steps if not isinstance(s, Kernel) or s.targets])
-
-    def _mark_dead_stores(self) -> None:
-        live = {o for v in self.plan.fn.results for o in self.plan.owners(v)}
-        for step in self.steps:
-            others: list[Value]
-            if isinstance(step, Number):
-                live |= {leaf.owner for leaf in step.reads.leaves}
-                others = [*step.reads.scalars]
-            elif isinstance(step, Kernel):
-                live |= {leaf.owner for leaf in step.reads.leaves if self.need[leaf.owner] != step.bit}
-                others = [*step.reads.scalars, *(r.base for r in step.roots if r.base is not None)]
-            else:
-                assert not isinstance(step, Rows)  # they are made of a finished plan
-                others = list(step.inputs)
-            live |= {o for v in others for o in self.plan.owners(v)}
-        for step in self.steps:
-            if isinstance(step, Kernel):
-                for r in step.roots:
-                    r.kept = bool(r.reduce) or r.target in live

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 
 from ..ir.failing import may_fail
 from ..ir.graph import Op, Value
 from . import access
 from .index_map import At, Index, Quot, Rem, levels_of
-from .plan import Kernel, Plan, Root, Steps, Walk, is_array, is_literal, numel
+from .plan import Kernel, Number, Plan, Root, Rows, Steps, Walk, is_array, is_literal, numel
 
 
 def early(ops: Iterable[Op]) -> dict[Value, list[Op]]:
@@ -93,3 +93,24 @@ def ordered(steps: list[Steps]) -> list[Steps]:
         done |= ready.bit
         out.append(ready)
     return out
+
+
+def mark_dead_stores(plan: Plan, steps: list[Steps], need: Mapping[Value, int]) -> None:
+    """Marks the stores that nobody outside of their kernel reads. `need`: the steps that a value is made by."""
+    live = {o for v in plan.fn.results for o in plan.owners(v)}
+    for step in steps:
+        others: list[Value]
+        if isinstance(step, Number):
+            live |= {leaf.owner for leaf in step.reads.leaves}
+            others = [*step.reads.scalars]
+        elif isinstance(step, Kernel):
+            live |= {leaf.owner for leaf in step.reads.leaves if need[leaf.owner] != step.bit}
+            others = [*step.reads.scalars, *(r.base for r in step.roots if r.base is not None)]
+        else:
+            assert not isinstance(step, Rows)  # they are made of a finished plan
+            others = list(step.inputs)
+        live |= {o for v in others for o in plan.owners(v)}
+    for step in steps:
+        if isinstance(step, Kernel):
+            for r in step.roots:
+                r.kept = bool(r.reduce) or r.target in live

@@ -16,9 +16,10 @@ import numpy as np
 from ..ir.graph import Op, Value
 from ..ir.sizes import Session
 from ..ir.types import StackType
-from . import access, factor, helpers, matmul, memory, opaque, order, python_calls, scalar, size_table, threads
+from . import helpers, memory, opaque, python_calls, scalar, size_table, threads
 from .blas import BlasInfo, available
 from .buffers import Memory, Place, assign, bytes_of
+from .calls import write_call
 from .checks import Checks
 from .effects import EffectWriter
 from .emitter import Context, Emitter, Reg
@@ -31,8 +32,7 @@ from .polls import PollWriter
 from .region_emit import RegionWriter
 from .rows_code import RowsWriter
 from .scope import Scope, Val
-from .special import NUMPY, SCATTERS
-from .stacks import OPS, StackWriter
+from .stacks import StackWriter
 
 
 @dataclass(slots=True)
@@ -254,7 +254,7 @@ class ModuleWriter:
                 self.invoke(step, RowsWriter(self, step).write())
                 self.wrote(*step.targets)
             elif isinstance(step, Call):
-                self.call(step)
+                write_call(self, step)
                 self.wrote(*step.targets)
             elif isinstance(step, Number):
                 assert step.op is not None
@@ -309,7 +309,7 @@ class ModuleWriter:
                 memory.store(ev, r.target, r.position, x, self.scope, add=r.add)
                 self.wrote(r.target)
 
-    def _find_blas(self) -> BlasInfo:
+    def find_blas(self) -> BlasInfo:
         self.blas = self.blas or available()
         return self.blas
 
@@ -350,43 +350,6 @@ class ModuleWriter:
             if r.reduce and bytes_of(r.target):
                 self.invoke(step, opaque.fill(r, self.context))
                 self.wrote(r.target)
-
-    def call(self, step: Call) -> None:
-        """An opaque step."""
-        op = step.op
-        assert op is not None
-        if op.kind.name == "matmul":
-            matmul.emit(op, self.scope, lambda v: self.pointer(self.plan.owner[v]), self.functions, self._find_blas)
-            return
-        if op.kind.name in OPS:
-            self.stacks.write(op)
-            return
-        if op.kind.effect or op.kind.name in NUMPY:
-            self.effects.write(op)
-            return
-        if op.kind.name in factor.OPS or op.kind.name in order.OPS:
-            self._function(step, op)
-            return
-        if op.kind.name in SCATTERS:
-            self.copy(self.plan.owner[op.operands[0]], op.results[0])
-        if not all(access.shape_of(v) == () or bytes_of(v) for v in op.results):
-            return
-        self.invoke(step, opaque.write(self.plan, op, self.context, self.checks.bounds))
-
-    def _function(self, step: Call, op: Op) -> None:
-        """A factorisation, or sorting: a function of the module; a matrix that has no inverse ends this one."""
-        if not any(access.shape_of(v) == () or bytes_of(v) for v in op.results):
-            return
-        if op.kind.name in order.OPS:
-            name = order.function(op, self.context, self.functions)
-        else:
-            name = factor.function(op, self.context, self.functions, self._find_blas)
-        values = [self.plan.owner[v] for v in (*op.operands, *op.results, *([step.work] if step.work else []))]
-        em = self.scope.scalar
-        status = em.op(f"call i32 @{name}({', '.join(f'ptr {self.pointer(v)}' for v in values)})", "i32")
-        if op.kind.name == "lu_solve":
-            self.wrote(*step.targets)
-            self.fail(em.compare("ne", status, 0), str(self.plan.order[op] + 1))
 
     # -- results -----------------------------------------------------------------------------------------------------
 
