@@ -20,7 +20,19 @@ from ..ir.graph import Function, Op, Value
 from ..ir.ranges import Ranges
 from ..ir.sizes import estimate
 from . import access, regions, special
-from .fusion_rules import awkward, early, fails, mark_dead_stores, nested, ordered, small_reads, trips
+from .fusion_rules import (
+    LAUNCH,
+    MEMORY,
+    across,
+    awkward,
+    early,
+    fails,
+    mark_dead_stores,
+    nested,
+    ordered,
+    small_reads,
+    trips,
+)
 from .overlap import apart
 from .plan import (
     Call,
@@ -46,8 +58,6 @@ MAX_INLINE = 200  # ops below a value that is computed where it is read
 MAX_DEPTH = 60  # the longest chain among them
 MAX_KERNEL = 320  # ops in one kernel
 _ROUNDS = 6
-_MEMORY = 6  # what storing and loading an element costs, in additions
-_LAUNCH = 300  # what one more loop nest costs
 
 
 def plan(fn: Function) -> Plan:
@@ -71,6 +81,8 @@ def _plan(given: Plan) -> Plan:
         planner.run()
         more = dict.fromkeys(planner.dear(), "computing it again costs more than reading it")
         more |= dict.fromkeys(awkward(planner.plan, planner.walks), "with a buffer its reshape is free")
+        kernels = [s for s in planner.steps if isinstance(s, Kernel)]
+        more |= dict.fromkeys(across(kernels), "it is read many times across memory")
         more |= dict.fromkeys(planner.overlapping, "what it reads is overwritten")
         if not more.keys() - forced.keys():
             break
@@ -383,7 +395,7 @@ class _Planner:
                 continue
             work = sum(access.cost(x.owner) for x in self.below[v])  # type: ignore[arg-type, misc]
             size = estimate(numel(v))
-            if (estimate(total[v]) - size) * work > _MEMORY * size + _LAUNCH:
+            if (estimate(total[v]) - size) * work > MEMORY * size + LAUNCH:
                 covered |= self.below[v]
                 yield v
 

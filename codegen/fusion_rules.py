@@ -7,9 +7,14 @@ from math import prod
 
 from ..ir.failing import may_fail
 from ..ir.graph import Op, Value
+from ..ir.sizes import estimate
 from . import access
-from .index_map import At, Index, Quot, Rem, levels_of
+from .index_map import At, Index, Quot, Rem, Var, levels_of
 from .plan import Kernel, Number, Plan, Root, Rows, Steps, Walk, is_array, is_literal, numel
+
+MEMORY = 6  # what storing and loading an element costs, in additions
+STEP = 4  # what loading one costs in addition where the next one does not lie beside it
+LAUNCH = 300  # what one more loop nest costs
 
 
 def early(ops: Iterable[Op]) -> dict[Value, list[Op]]:
@@ -57,6 +62,25 @@ def awkward(plan: Plan, walks: Iterable[Walk]) -> Iterator[Value]:
                 (part,) = access.parts(op, at)
                 if any(map(divides, part.at)) and not any(map(divides, at)) and not is_literal(part.value):
                     yield part.value
+
+
+def across(kernels: Iterable[Kernel]) -> Iterator[Value]:
+    """Transposed values of which a loop reads each element many times, in steps across memory: a copy lies in order."""
+    for kernel in kernels:
+        last = len(kernel.domain) - 1
+        for v, at in kernel.reads.visits:
+            op = v.owner
+            if not isinstance(op, Op) or op.kind.name != "transpose" or is_literal(op.operands[0]):
+                continue
+            (part,) = access.parts(op, at)
+            step = sum(
+                c
+                for a, c in access.address(part.at, access.shape_of(part.value)).terms.items()
+                if isinstance(a, Var) and a.level == last
+            )
+            size = estimate(numel(v))
+            if abs(step) > 1 and STEP * estimate(trips(kernel.domain, at)) > (MEMORY + STEP) * size + LAUNCH:
+                yield v
 
 
 def small_reads(plan: Plan, root: Root, reads: Walk) -> list[Value]:

@@ -16,6 +16,7 @@ from ..ir.narrow import narrow
 from ..ir.reread import reread
 from ..ir.segments import segments
 from ..ir.simplify import canon
+from ..ir.sink_transposes import sink_transposes
 from ..ir.unstack import unstack
 from ..ir.vectorise import vectorise
 
@@ -37,7 +38,7 @@ def settle(fn: Function) -> Function:
 
 PASSES: Passes = (inline, settle, canon, expand, count_up, canon, licm, cse)
 LOOPS: Passes = (unstack, cse, merge_loops, narrow, vectorise, canon, licm, cse)  # for functions with loops
-LAST: Passes = (dce, reread, segments, interiors, reread)
+LAST: Passes = (dce, sink_transposes, reread, segments, interiors, reread)
 
 
 def optimise(fn: Function) -> Function:

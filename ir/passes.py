@@ -30,6 +30,7 @@ from .reader import Reader
 from .reverse import reverse
 from .segments import segments
 from .simplify import canon
+from .sink_transposes import sink_transposes
 from .specialise import specialise
 from .unstack import unstack
 from .vectorise import vectorise
@@ -78,6 +79,7 @@ PASSES: dict[str, Pass] = {
         Pass("narrow", narrow, "fold comparisons that the ranges of indices decide", local=True),
         Pass("vectorise", vectorise, "write loops over elements as work on arrays", local=True),
         Pass("segments", segments, "write sums into overlapping slots in one pass", local=True),
+        Pass("sink_transposes", sink_transposes, "do elementwise work in the order that lies in memory", local=True),
         Pass("expand", expand, "write composite ops as simpler ones", local=True),
         Pass("strip", _strip, "forget the lines of the user's program", local=True),
         Pass("verify", verify, "check the rules of the IR"),
