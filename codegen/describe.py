@@ -113,7 +113,8 @@ def _loops(code: KernelCode | None) -> str:
         return ""
     s = code.schedule
     lanes = f" by {s.lanes}x{s.unroll} lanes"
-    loops = [f"{s.extents[level]}" + (lanes if level == s.vector else "") for level in s.order]
+    how = {s.vector: lanes, s.turned: " in squares"}
+    loops = [f"{s.extents[level]}{how.get(level, '')}" for level in s.order]
     blocks = f", blocks of {s.block}" if s.split is not None else ""
     cut = code.cut
     shared = f", {cut.count} pieces of {cut.size} for threads" if cut else ""

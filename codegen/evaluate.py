@@ -9,6 +9,7 @@ address.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from ..ir.graph import Op, Value
 from ..ir.ranges import Ranges
@@ -22,6 +23,9 @@ from .index_map import At, Atom, Dyn, Index, Quot, Var, bounds
 from .plan import Leaf, Plan, Root, is_literal
 from .scope import Scope, Val
 from .sources import literal, source
+
+if TYPE_CHECKING:
+    from .turned import Square
 
 Stored = Mapping[Leaf, Root]
 
@@ -64,6 +68,7 @@ class Evaluator:
         self.reports = 0
         self.limits: Limits = frozenset()  # what the loops' bounds see to
         self.shift = 0  # of the points being written, along the lanes
+        self.square: Square | None = None  # that is being written
 
     # -- values ------------------------------------------------------------------------------------------------------
 
@@ -354,7 +359,8 @@ class Evaluator:
         """The element at a flat position of a buffer."""
         from .memory import load
 
-        return load(self, owner, position, scope, guard)
+        row = None if self.square is None else self.square.load(self, owner, position, scope)
+        return row or load(self, owner, position, scope, guard)
 
 
 def literal_zero(dtype: str) -> Reg:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from ..ir.graph import Value
 from ..ir.sizes import divides
-from . import access, active, memory, scalar
+from . import access, active, memory, scalar, turned
 from .checks import Checks
 from .emitter import Context, Emitter, Reg
 from .evaluate import Evaluator, dtype_of
@@ -253,7 +253,9 @@ class KernelWriter:
             self.nest(depth + 1, inner)
             return regs
 
-        if s.order[depth] == s.vector:
+        if s.order[depth] == s.turned and not self.limited:
+            turned.squares(self, depth, scope, low, high)
+        elif s.order[depth] == s.vector:
             carried = self.lanes(depth, scope, low, high, carried, inside)
         else:
             carried = self.run(depth, scope, (low, high, 1), self._carry(accs, carried), inside)
@@ -374,8 +376,12 @@ class KernelWriter:
     def points(self, scope: Scope, shift: int, regs: Carried) -> Carried:
         """Every root at one point of the domain (a vector of points), `shift` elements on along the lanes."""
         roots = self.schedule.roots if not shift else [self._shifted(r, shift) for r in self.schedule.roots]
+        self.ev.shift = shift
+        return self.put(scope, roots, regs)
+
+    def put(self, scope: Scope, roots: list[Root], regs: Carried) -> Carried:
+        """These roots at the point at hand."""
         ev = self.ev
-        ev.shift = shift
         ev.stored = {Leaf(r.target, r.position): r for r in roots if not r.reduce and not r.add}
         running = iter(zip(self.accumulators, regs, strict=True)) if regs else iter(())
         out: Carried = []

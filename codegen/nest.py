@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from ..ir.sizes import estimate, is_named
-from . import access
+from . import access, turned
 from .host import host
 from .index_map import ZERO, At, Index, Var, atom, divide, levels_of, substitute
 from .plan import Kernel, Leaf, Root, Walk
@@ -31,6 +31,7 @@ class Schedule:
       order: levels from the outermost to the innermost. extents: trip counts by level.
       vector: the level of the lanes, or None for scalar code. lanes: how many. unroll: vectors per trip of that level.
       split: the level at which sums are cut into blocks of `block` trips, or None. heavy: whether code size matters.
+      turned: the level, next to the innermost one, along which arrays are read that are stored along the lanes.
       roots: the kernel's roots in terms of these levels. reads: what they read.
     """
 
@@ -44,6 +45,7 @@ class Schedule:
     split: int | None = None
     block: int = 0
     heavy: bool = False
+    turned: int | None = None
     depth: dict[int, int] = field(default_factory=dict)
 
     def start(self, root: Root) -> int:
@@ -65,6 +67,10 @@ def schedule(kernel: Kernel, rows: bool = False) -> Schedule:
                 group.remove(out.vector)
                 group.append(out.vector)
     out.order = tuple(level for group in groups for level in group)
+    squares = turned.levels(out)
+    if squares is not None:
+        out.turned, out.vector = squares
+        out.order = (*(level for level in out.order if level not in squares), *squares)
     out.depth = {level: k for k, level in enumerate(out.order)}
     work = sum(access.cost(v.owner) for v, _ in reads.visits)  # type: ignore[arg-type, misc]
     out.heavy = work > _HEAVY

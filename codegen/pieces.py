@@ -94,6 +94,7 @@ def stretches(trips: int, work: float) -> Pieces | None:
 def _cut(s: Schedule, level: int, wanted: int) -> Pieces | None:
     """A level cut into about so many pieces; None where there would be but one, or too many partial results."""
     unit = s.block if level == s.split else s.lanes * s.unroll if level == s.vector else 1
+    unit = s.lanes if level == s.turned else unit
     left = max((_elements(r) for r in s.roots if level in r.axes), default=0)
     found = split(level, s.extents[level], unit, left, wanted)
     return found if found is not None and found.count > 1 else None

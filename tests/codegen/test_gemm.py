@@ -15,7 +15,7 @@ from .compiled import array, function
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("m", [2, 7, 8, 9, 23, 33])
+@pytest.mark.parametrize("m", [2, 7, 8, 9, 10, 23, 33])
 @pytest.mark.parametrize("n", [2, 3, 15, 16, 17, 31, 32, 33, 50, 65])
 def test_every_remainder_of_the_tile(m: int, n: int, dtype: str) -> None:
     for k, turned in ((1, False), (5, True), (40, False), (40, True)):
@@ -30,6 +30,14 @@ def test_large_and_transposed_products_go_to_blas() -> None:
     assert gemm.suits(64, 64, 64, False, 4)
     assert not gemm.suits(64, 64, 64, True, 4)
     assert not gemm.suits(5000, 5000, 5000, False, 4)
+
+
+def test_products_that_are_longer_than_a_piece_of_work() -> None:
+    """A batch of few large ones is cut for threads one by one."""
+    x, y = array((3, 300, 200), "float32"), array((3, 200, 150), "float32", 1)
+    fn = function(lambda b, x, y: b.matmul(x, y, transpose_a=False, transpose_b=False), [x, y])
+    got = compile_function(optimise(fn)).run([x, y])[0]
+    np.testing.assert_allclose(got, x.astype(np.float64) @ y, rtol=0, atol=2e-4)
 
 
 def test_equal_products_share_one_function() -> None:
