@@ -49,8 +49,8 @@ def emit(
     steps = [_batch_steps(shape_of(v)[:-2], batch, prod(shape_of(v)[-2:])) for v in (a, b, out)]
     if (m == 1 or n == 1) and find_blas().has_gemv(dtype):
         call = _vector_call(scope, find_blas(), dtype, (m, n, k), (trans_a, trans_b))
-    elif gemm.suits(m, n, k, trans_b, dtype.itemsize):
-        one = gemm.function((m, n, k), trans_a, element, scope.scalar.context, functions)
+    elif gemm.suits(m, n, k, (trans_a, trans_b), dtype.itemsize):
+        one = gemm.function((m, n, k), (trans_a, trans_b), element, scope.scalar.context, functions)
         many = _shared(one, batch, steps, m * n * k, element, scope.scalar, functions)
         if many:
             scope.scalar.raw(f"call void @{many}({', '.join(f'ptr {p}' for p in pointers)})")

@@ -51,6 +51,17 @@ def combine(em: Emitter, kind: str, a: Reg, b: Reg) -> Reg:
     return em.select(chosen, b, a)
 
 
+def total(scope: Scope, kind: str, x: Reg) -> Reg:
+    """The lanes as one value."""
+    em = scope.wide
+    step = em.lanes // 2
+    while step:
+        order = [(k + step) % em.lanes for k in range(em.lanes)]
+        x = combine(em, kind, x, memory.shuffle(em, x, order))
+        step //= 2
+    return scope.scalar.op(f"extractelement {em.typed(x)}, i64 0", x.ty)
+
+
 class Accumulator:
     """The running value of one reduction while its loops are written.
 
@@ -96,13 +107,7 @@ class Accumulator:
 
     def tree(self, scope: Scope, x: Reg) -> Reg:
         """The lanes as one value."""
-        em = scope.wide
-        step = em.lanes // 2
-        while step:
-            order = [(k + step) % em.lanes for k in range(em.lanes)]
-            x = combine(em, self.root.reduce, x, memory.shuffle(em, x, order))
-            step //= 2
-        return scope.scalar.op(f"extractelement {em.typed(x)}, i64 0", x.ty)
+        return total(scope, self.root.reduce, x)
 
     # -- stack slots -------------------------------------------------------------------------------------------------
 

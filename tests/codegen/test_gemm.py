@@ -26,10 +26,27 @@ def test_every_remainder_of_the_tile(m: int, n: int, dtype: str) -> None:
         assert np.abs(got - want).max() <= 4 * k * np.finfo(dtype).eps
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("m", [2, 3, 5, 6, 10, 12])
+@pytest.mark.parametrize("n", [2, 4, 7, 11])
+def test_few_long_rows_by_few_long_rows(m: int, n: int, dtype: str) -> None:
+    """Every remainder of the tile and of the vectors; a batch; one operand that the batch shares."""
+    for k, batch in ((512, ()), (513, (3,)), (1031, (2, 2))):
+        x, y = array((*batch, m, k), dtype), array((n, k), dtype, 1)
+        fn = function(lambda b, x, y: b.matmul(x, y * 1.0, transpose_a=False, transpose_b=True), [x, y])
+        exe = compile_function(optimise(fn))
+        assert ("gemm_nt_" in exe.llvm) is gemm.suits(m, n, k, (False, True), x.dtype.itemsize)
+        want = x.astype(np.float64) @ y.astype(np.float64).T
+        assert np.abs(exe.run([x, y])[0] - want).max() <= 4 * k * np.finfo(dtype).eps
+
+
 def test_large_and_transposed_products_go_to_blas() -> None:
-    assert gemm.suits(64, 64, 64, False, 4)
-    assert not gemm.suits(64, 64, 64, True, 4)
-    assert not gemm.suits(5000, 5000, 5000, False, 4)
+    assert gemm.suits(64, 64, 64, (False, False), 4)
+    assert not gemm.suits(64, 64, 64, (False, True), 4)
+    assert not gemm.suits(5000, 5000, 5000, (False, False), 4)
+    assert gemm.suits(10, 10, 1000, (False, True), 8)
+    assert not gemm.suits(10, 10, 20, (False, True), 8)
+    assert not gemm.suits(10, 10, 1000, (True, True), 8)
 
 
 def test_products_that_are_longer_than_a_piece_of_work() -> None:
