@@ -25,7 +25,7 @@ from .scope import Carried, Scope, loop, once
 _LIMITS = {64: (1024, 2 << 20), 32: (160, 96 << 10), 16: (96, 48 << 10)}
 
 
-# Few rows on both sides, of many vectors, which BLAS packs first: 20 times 10 by 10 rows of 1000 f64 take 71 us, not 95.
+# Few rows on both sides, of many vectors, which BLAS packs first: 20 times 10 by 10 rows of 1000 f64: 71 us, not 95.
 _FEW, _LONG = 12, 32
 
 

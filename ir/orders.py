@@ -3,8 +3,8 @@
 Where results of matrix products, arguments and results lie is fixed; the order of everything elementwise between them
 is not. Elementwise ops of one shape that use each other form a *group*, which has one order. An *edge* is between a
 group and what it reads or is read by: if the two have the dimensions that they share in different orders, memory is
-crossed there, element by element. The largest groups choose first, then all look again at what their neighbours chose.
-Nothing changes unless the whole block crosses fewer elements: see `choose`.
+crossed there, element by element. A group also pays for an innermost dimension that fills no vector. The largest groups
+choose first, then all look again at what their neighbours chose. Nothing changes unless the whole block pays less.
 """
 
 from __future__ import annotations
@@ -21,10 +21,25 @@ from .sizes import estimate
 LEAST = 4096  # elements: for fewer it is not worth changing a program
 _ROW = 8  # elements in a row that are moved together at nearly no cost
 _ROWS = 8  # how much dearer it is to move single elements
+_NARROW = 4  # how much dearer an element is in a loop over few
 _CANDIDATES = 8
 _SWEEPS = 2
 # What has no order of its own: each element is made where it is needed.
 _FREE = frozenset({"iota"})
+
+
+def concerned(op: Op) -> bool:
+    """Whether the order of dimensions may matter here: of a transpose, or of much work in a loop over few."""
+    if op.kind.name == "transpose":
+        return True
+    if not isinstance(op.kind, Elementwise) or not orderly(op.result) or op.result.type.rank < 2:
+        return False
+    return _group_of(op.result).narrow >= LEAST * _NARROW
+
+
+def _group_of(v: Value) -> Group:
+    shape = tuple(map(estimate, v.type.shape))
+    return Group(shape, tuple(range(len(shape))))
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +54,17 @@ class Group:
     def elements(self) -> int:
         """How many there are."""
         return prod(self.shape)
+
+    @property
+    def narrow(self) -> int:
+        """What is paid for an innermost dimension that fills no vector, where another one would."""
+        sizes = [self.shape[d] for d in self.order if self.shape[d] != 1]
+        return self.elements * _NARROW if sizes and sizes[-1] < _ROW and max(sizes) >= 2 * _ROW else 0
+
+    @property
+    def wide(self) -> Order:
+        """The order at hand with the dimensions that fill no vector in front."""
+        return tuple(sorted(self.order, key=lambda d: self.shape[d] >= _ROW))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +139,21 @@ class Orders:
         return True
 
     def _total(self) -> int:
-        return sum(e.cost(w) for e, w in self.edges.items())
+        groups = dict.fromkeys(self.groups.values())
+        return sum(e.cost(w) for e, w in self.edges.items()) + sum(g.narrow for g in groups)
 
     def _decide(self, g: Group, edges: dict[Edge, int]) -> None:
         """The cheapest order; the one that it has, or else the first, where several are."""
         candidates = dict.fromkeys([g.order])
+        if g.narrow:
+            candidates[g.wide] = None
         for e in edges:
             if len(candidates) < _CANDIDATES:
                 candidates[e.wish(g)] = None
         best, least = g.order, None
         for order in candidates:
             g.order = order
-            cost = sum(e.cost(w) for e, w in edges.items())
+            cost = g.narrow + sum(e.cost(w) for e, w in edges.items())
             if least is None or cost < least:
                 best, least = order, cost
         g.order = best
@@ -148,8 +177,7 @@ class Orders:
                         parent[root(v)] = root(op.result)
         made: dict[Value, Group] = {}
         for v in parent:
-            shape = tuple(map(estimate, v.type.shape))
-            self.groups[v] = made.setdefault(root(v), Group(shape, tuple(range(len(shape)))))
+            self.groups[v] = made.setdefault(root(v), _group_of(v))
 
     def _visit(self, op: Op) -> None:
         dims = view(op)

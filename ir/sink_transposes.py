@@ -2,9 +2,10 @@
 
 `scale * centred + transpose(product)` reads every element of a product across memory, and so does each kernel behind
 it. Moved down through elementwise ops, broadcasts and reductions, the transposes end at small operands, at reductions,
-or at one another: a transposed value that is transposed back for the next matrix product is read as it lies. Which
-order is best is decided in `orders`; here the ops of a block are written anew in it. Elements are computed as before,
-to the bit; sums may take theirs in another order.
+or at one another: a transposed value that is transposed back for the next matrix product is read as it lies. Also, a
+short innermost dimension (the three coordinates of the distances between particles) gives way to one that fills
+vectors, where all that is large is made here. Which order is best is decided in `orders`; here the ops of a block are
+written anew in it. Elements are computed as before, to the bit; sums may take theirs in another order.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from .dce import dce
 from .elementwise import Elementwise
 from .graph import Attrs, Block, Function, Loc, Op, Value, clone_function
 from .opdef import get
-from .orders import Orders
+from .orders import Orders, concerned
 from .rewrite import inputs, keep_name
 from .types import TensorType
 
 
 def sink_transposes(fn: Function) -> Function:
     """A copy of the function with transposes moved, or the function itself where that crosses no less memory."""
-    if not any(op.kind.name == "transpose" for op in fn.body.walk()):
+    if not any(map(concerned, fn.body.walk())):
         return fn
     new = clone_function(fn)
     return cse(dce(new)) if _block(new.body) else fn
@@ -34,7 +35,7 @@ def _block(block: Block) -> bool:
     for op in block.ops:
         for r in op.regions:
             found = _block(r) or found
-    if any(op.kind.name == "transpose" for op in block.ops):
+    if any(map(concerned, block.ops)):
         orders = Orders(block)
         if orders.choose():
             _Writer(orders).write(block)

@@ -124,6 +124,28 @@ def test_nothing_changes_without_a_gain(text: str) -> None:
     assert sink_transposes(fn) is fn
 
 
+def distances(particles: int, across: str) -> Function:
+    n = particles
+    return parse(body(
+        f"%0 = reshape %x {{shape = [{n}, 1, 3]}} : f64[{n}, 1, 3]\n%1 = sub %0, %x : f64[{n}, {n}, 3]\n"
+        f"%2 = mul %1, %1 : f64[{n}, {n}, 3]\n{across}",
+        f"%x: f64[{n}, 3]", f"f64[{n}, {n}{', 3' if 'reduce' not in across else ''}]",
+    ))  # fmt: skip
+
+
+def test_a_short_innermost_dimension_gives_way() -> None:
+    """No loop over three coordinates inside, where all that is large is made here."""
+    fn = distances(60, "%3 = reduce_sum %2 {axes = [2], keepdims = false} : f64[60, 60]\nreturn %3")
+    new = sink_transposes(fn)
+    assert "mul %3, %3 : f64[3, 60, 60]" in str(new)
+    assert "reduce_sum %4 {axes = [0], keepdims = false} : f64[60, 60]" in str(new)
+    same_results(fn, new)
+    few = distances(9, "%3 = reduce_sum %2 {axes = [2], keepdims = false} : f64[9, 9]\nreturn %3")
+    assert sink_transposes(few) is few
+    stored = distances(60, "return %2")  # which has to lie as it does
+    assert sink_transposes(stored) is stored
+
+
 def test_two_transposed_operands_and_one_reduction() -> None:
     fn = parse(body(
         "%0 = transpose %a {perm = [1, 0]} : f64[80, 90]\n%1 = transpose %b {perm = [1, 0]} : f64[80, 90]\n"
