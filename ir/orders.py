@@ -150,6 +150,8 @@ class Orders:
         for e in edges:
             if len(candidates) < _CANDIDATES:
                 candidates[e.wish(g)] = None
+        if len(candidates) == 1:
+            return
         best, least = g.order, None
         for order in candidates:
             g.order = order
