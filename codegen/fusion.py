@@ -19,20 +19,8 @@ from ..ir.failing import may_fail
 from ..ir.graph import Function, Op, Value
 from ..ir.ranges import Ranges
 from ..ir.sizes import estimate
-from . import access, regions, special
-from .fusion_rules import (
-    LAUNCH,
-    MEMORY,
-    across,
-    awkward,
-    early,
-    fails,
-    mark_dead_stores,
-    nested,
-    ordered,
-    small_reads,
-    trips,
-)
+from . import access, fusion_rules, regions, special
+from .fusion_rules import awkward, early, fails, nested, ordered, small_reads, trips
 from .overlap import apart
 from .plan import (
     Call,
@@ -82,7 +70,7 @@ def _plan(given: Plan) -> Plan:
         more = dict.fromkeys(planner.dear(), "computing it again costs more than reading it")
         more |= dict.fromkeys(awkward(planner.plan, planner.walks), "with a buffer its reshape is free")
         kernels = [s for s in planner.steps if isinstance(s, Kernel)]
-        more |= dict.fromkeys(across(kernels), "it is read many times across memory")
+        more |= dict.fromkeys(fusion_rules.across(kernels), "it is read many times across memory")
         more |= dict.fromkeys(planner.overlapping, "what it reads is overwritten")
         if not more.keys() - forced.keys():
             break
@@ -395,7 +383,7 @@ class _Planner:
                 continue
             work = sum(access.cost(x.owner) for x in self.below[v])  # type: ignore[arg-type, misc]
             size = estimate(numel(v))
-            if (estimate(total[v]) - size) * work > MEMORY * size + LAUNCH:
+            if (estimate(total[v]) - size) * work > fusion_rules.MEMORY * size + fusion_rules.LAUNCH:
                 covered |= self.below[v]
                 yield v
 
@@ -403,5 +391,5 @@ class _Planner:
 
     def finish(self) -> None:
         """Marks stores that nobody outside of their kernel reads, and puts the steps in order."""
-        mark_dead_stores(self.plan, self.steps, self.need)
+        fusion_rules.mark_dead_stores(self.plan, self.steps, self.need)
         self.plan.steps += ordered([s for s in self.steps if not isinstance(s, Kernel) or s.targets])

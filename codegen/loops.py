@@ -8,7 +8,7 @@ is a register.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..ir.graph import Value
 from ..ir.sizes import divides
@@ -16,8 +16,7 @@ from . import access, active, memory, scalar, turned
 from .checks import Checks
 from .emitter import Context, Emitter, Reg
 from .evaluate import Evaluator, dtype_of
-from .index_map import Var, atom
-from .nest import Schedule, each, schedule, vector_bytes
+from .nest import Schedule, schedule, vector_bytes
 from .pieces import Pieces, PieceWriter, partial, pieces
 from .plan import Kernel, Leaf, Plan, Root, is_literal
 from .reduce_loops import Accumulator
@@ -375,7 +374,7 @@ class KernelWriter:
 
     def points(self, scope: Scope, shift: int, regs: Carried) -> Carried:
         """Every root at one point of the domain (a vector of points), `shift` elements on along the lanes."""
-        roots = self.schedule.roots if not shift else [self._shifted(r, shift) for r in self.schedule.roots]
+        roots = self.schedule.roots if not shift else [self.schedule.shifted(r, shift) for r in self.schedule.roots]
         self.ev.shift = shift
         return self.put(scope, roots, regs)
 
@@ -396,10 +395,3 @@ class KernelWriter:
         for root, x in stores:
             memory.store(ev, root.target, root.position, x, scope, add=root.add)
         return out
-
-    def _shifted(self, root: Root, shift: int) -> Root:
-        level = self.schedule.vector
-        assert level is not None
-        # So far from the end: an index that stays inside its dimension needs no remainder by it.
-        to = {level: atom(Var(level, self.schedule.extents[level] - shift)).plus(shift)}
-        return replace(root, at=each(root.at, to), out=each(root.out, to))

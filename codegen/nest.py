@@ -52,6 +52,13 @@ class Schedule:
         """The depth of the outermost loop that a reduction takes together."""
         return min((self.depth[level] for level in root.axes), default=len(self.order))
 
+    def shifted(self, root: Root, shift: int) -> Root:
+        """A root so many elements on along the lanes."""
+        assert self.vector is not None
+        # So far from the end: an index that stays inside its dimension needs no remainder by it.
+        to = {self.vector: atom(Var(self.vector, self.extents[self.vector] - shift)).plus(shift)}
+        return replace(root, at=each(root.at, to), out=each(root.out, to))
+
 
 def schedule(kernel: Kernel, rows: bool = False) -> Schedule:
     """The loops for a kernel whose domain has no size 0. With `rows`, level 0 stays a loop of its own."""
