@@ -299,7 +299,7 @@ class KernelWriter:
         accs = self.accumulators if regs else []
         whole = divides(w, n) and s.vector not in self.limited and (s.split != s.vector or divides(w, s.block))
         whole = whole and self._even(s.vector, w)
-        middle = self._middle(scope, low, high, step)
+        middle = high if whole and s.unroll == 1 else self._middle(scope, low, high, step)
 
         def masked(inner: Scope, carried: Carried) -> Carried:
             if not whole:

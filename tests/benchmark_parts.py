@@ -11,6 +11,7 @@ try:
     import answers
     import charts
     import conductor
+    import growth
     import peers
     import report
     import targets
@@ -20,4 +21,4 @@ try:
 finally:
     sys.path.remove(BENCHMARKS)
 
-__all__ = ["answers", "charts", "conductor", "doubles", "peers", "report", "targets", "training", "workloads"]
+__all__ = ["answers", "charts", "conductor", "doubles", "growth", "peers", "report", "targets", "training", "workloads"]
