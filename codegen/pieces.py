@@ -103,8 +103,10 @@ def _cut(s: Schedule, level: int, wanted: int) -> Pieces | None:
 def split(level: int, extent: int, unit: int, left: int, wanted: int) -> Pieces | None:
     """A level in about so many pieces of whole units; None where reductions that leave so many elements would leave
     too many."""
+    if is_named(left):
+        return None
     most = min(MOST, PARTIALS // left) if left else MOST
-    if is_named(left) or most < 2:
+    if most < 2:
         return None
     units = -(-extent // unit)
     size = _size(units, smaller(wanted, most))

@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..ir.graph import Value
-from ..ir.sizes import dim_of, estimate, is_named
+from ..ir.sizes import dim_of, estimate, is_named, larger
 from .index_map import Index, Var, bounds, levels_of
 from .plan import Kernel, Number, Plan, Region, Rows, Steps, numel
 
 LEAST = 1024 << 10  # bytes of all rows together below which they stay in the second cache anyway
 BLOCK = 28 << 10  # bytes of a block: what fits there beside what else is read
-MOST = 512 << 10  # bytes of a row from which on one block would be too large
+MOST = 256 << 10  # bytes of a row from which on one block would be too large (part of it lies on the stack)
 BETWEEN = 8  # steps that may stand between the kernels of a group
 BESIDE = 256 << 10  # bytes that may be read anew for each block
 
@@ -59,7 +59,7 @@ class _Group:
 
     Attributes:
       bits: the kernels as a set of steps. strides: elements per row of the arrays that are made row by row. made: all
-      that they make. touched: bytes per row of the arrays that are read or written row by row.
+      that they make. touched: elements per row of the arrays that are read or written, 0 where that is not row by row.
     """
 
     plan: Plan
@@ -72,10 +72,10 @@ class _Group:
     def takes(self, kernel: Kernel) -> bool:
         """Whether the kernel may run behind those that are here, a block of rows after the other."""
         domain = kernel.domain
-        if not domain or 0 in domain or any(map(is_named, domain[1:])):
+        if not domain or 0 in domain or any(r.base is not None or r.add for r in kernel.roots):
             return False
-        if any(r.base is not None or r.add for r in kernel.roots):
-            return False
+        if any(0 in r.axes and is_named(numel(r.target)) for r in kernel.roots):
+            return False  # partial results have a size that is known
         if not self.kernels:
             return True
         if not _same(domain[0], self._rows):
@@ -86,11 +86,12 @@ class _Group:
         own = set(kernel.targets)
         for leaf in kernel.reads.leaves:
             if leaf.owner in self.made:
-                if not self.strides.get(leaf.owner) or _stride(leaf.position) != self.strides[leaf.owner]:
+                stride = self.strides[leaf.owner]
+                if not stride or not _same(_stride(leaf.position), stride):
                     return False
                 near = True
             elif leaf.owner in self.touched and leaf.owner not in own:
-                near = near or _stride(leaf.position) == self.touched[leaf.owner] // _item(leaf.owner)
+                near = near or _same(_stride(leaf.position), self.touched[leaf.owner])
         return near and not own & self.made
 
     @property
@@ -105,26 +106,25 @@ class _Group:
             if not r.kept:
                 continue
             stride = 0 if 0 in r.axes else _stride(r.position)
-            if self.strides.setdefault(r.target, stride) != stride:
+            if not _same(self.strides.setdefault(r.target, stride), stride):
                 self.strides[r.target] = 0
             self.made.add(r.target)
         for v, position in [(leaf.owner, leaf.position) for leaf in kernel.reads.leaves]:
-            self.touched.setdefault(v, _stride(position) * _item(v))
-        for v in kernel.targets:
-            self.touched[v] = self.strides[v] * _item(v)
+            self.touched.setdefault(v, _stride(position))
+        self.touched.update((v, self.strides[v]) for v in kernel.targets)
 
     def steps(self) -> list[Steps]:
         """The kernels as one step where that pays, else as they are."""
         if len(self.kernels) < 2:
             return [*self.kernels]
-        row = sum(self.touched.values())
+        row = sum(n * _item(v) for v, n in self.touched.items())
         beside = sum(estimate(numel(v)) * _item(v) for v, n in self.touched.items() if not n)
-        if not row or row > MOST or estimate(self._rows) * row < LEAST or beside > BESIDE:
+        every = estimate(self._rows) * estimate(row)
+        if not row or every < LEAST or every <= BLOCK or beside > BESIDE or row > MOST:
             return [*self.kernels]
-        size = max(1, BLOCK // row)
-        size -= size % 16 if size > 16 else 0  # so that vectors of rows are whole
-        if size >= estimate(self._rows):
-            return [*self.kernels]
+        size: int = larger(BLOCK // row, 1)
+        if not is_named(size) and size > 16:
+            size -= size % 16  # so that vectors of rows are whole
         strides = {v: n for v, n in self.strides.items() if n}
         return [Rows(self.kernels[0].number, kernels=self.kernels, size=size, strides=strides)]
 
@@ -144,8 +144,8 @@ def _stride(position: Index) -> int:
     """How many elements apart two rows lie, if a position runs within the row at hand; else 0."""
     rows = [a for a in position.terms if isinstance(a, Var) and a.level == 0]
     rest = Index(position.const, {a: c for a, c in position.terms.items() if a not in rows})
-    if not rows or 0 in levels_of(rest) or any(map(is_named, (position.const, *position.terms.values()))):
+    if not rows or 0 in levels_of(rest):
         return 0
     stride = sum(position.terms[a] for a in rows)
     low, high = bounds(rest)
-    return stride if not is_named(high) and low >= 0 and high < stride else 0
+    return stride if stride > 0 and low >= 0 and high < stride else 0

@@ -11,6 +11,7 @@ from math import ceil, prod
 from typing import TYPE_CHECKING
 
 from ..ir.graph import Value
+from ..ir.sizes import estimate
 from . import access, memory, scalar, size_table
 from .emitter import Context, Emitter, Reg
 from .evaluate import dtype_of
@@ -97,7 +98,7 @@ class RowsWriter:
         loop(top, 0, 0, ("%low", "%high", size), [], lambda inner, _: self._block(inner, codes), sure=True)
         rows = self.step.kernels[0].domain[0]
         results = [self.pointers[a.root.target] for a in self.accs]
-        text = writer.write(rows, self.accs, results, self._stack(), top.scalar.lines, context)
+        text = writer.write(rows, self.accs, results, [], [*self._stack(), *top.scalar.lines], context)
         return KernelCode(NAME, text, list(self.pointers), list(self.numbers), checks, None, checks, cut)
 
     def _given(self, codes: list[KernelCode]) -> None:
@@ -114,7 +115,8 @@ class RowsWriter:
     def _cut(self) -> Pieces:
         """How several threads share the rows: one piece where that does not pay."""
         rows, size = self.step.kernels[0].domain[0], self.step.size
-        each = sum(point(w.schedule) * prod(k.domain[1:]) for w, k in zip(self.writers, self.step.kernels, strict=True))
+        pairs = zip(self.writers, self.step.kernels, strict=True)
+        each = sum(point(w.schedule) * estimate(prod(k.domain[1:])) for w, k in pairs)
         left = max((numel(r.target) for k in self.step.kernels for r in k.roots if 0 in r.axes), default=0)
         found = split(0, rows, size, left, enough(rows, each)) if rows >= ceil(LEAST / each) else None
         return found or Pieces(0, -(-rows // size) * size, 1, 1)
@@ -122,7 +124,7 @@ class RowsWriter:
     def _stack(self) -> list[str]:
         """A block of rows of each array that is needed here only."""
         return [
-            f"  {self._local(v)} = alloca [{self.step.size * stride} x {_stored(v)}], align 64"
+            f"  {self._local(v)} = alloca {_stored(v)}, i64 {self.step.size * stride}, align 64"
             for v, stride in self.step.local.items()
         ]
 
@@ -132,7 +134,7 @@ class RowsWriter:
     def _block(self, scope: Scope, codes: list[KernelCode]) -> Carried:
         """The calls for one block."""
         em, low = scope.scalar, Reg(scope.vars[0], "i64")
-        high = em.intrinsic("smin", em.add(low, self.step.size), Reg("%high", "i64"))
+        high = em.intrinsic("smin", em.add(low, Reg(str(self.step.size), "i64")), Reg("%high", "i64"))
         at = 0
         for writer, code in zip(self.writers, codes, strict=True):
             args = [size_table.TABLE] if size_table.TABLE in code.text else []

@@ -279,3 +279,29 @@ def test_random_programs() -> None:
             return [values[-1], *out]
 
         check(build, array(shape, "float64", seed), tolerance=1e-12)
+
+
+def test_both_sizes_vary() -> None:
+    """Rows of a length with a name: one code for all, the bits of code for one size."""
+    def f(x: Any, w: Any) -> Any:
+        with pb.GradientTape() as tape:
+            tape.watch(x)
+            y = pb.nn.softmax(x + w)
+            z = pb.reduce_sum(y * pb.reduce_logsumexp(x, axis=1, keepdims=True))
+        return y, tape.gradient(z, x)
+
+    many = pb.function(f)
+    for n, d in ((40, 30), (50, 17), (33, 64), (300, 5), (7, 1000), (64, 2), (2, 33)):
+        x, w = array((n, d), seed=d), array((d,), seed=n)
+        for got, want in zip(many(x, w), pb.function(f)(x, w), strict=True):
+            np.testing.assert_array_equal(got.numpy(), want.numpy())
+    assert many.trace_count <= 2
+
+
+def test_long_rows_of_a_named_length_stay_off_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "MOST", 4000)
+    f = pb.function(lambda x: pb.nn.softmax(x))
+    for n, d in ((40, 30), (50, 17), (20, 100_003), (20, 100_005), (44, 31)):
+        x = array((n, d), seed=d)
+        e = np.exp(x.astype("f8") - x.max(1, keepdims=True))
+        np.testing.assert_allclose(f(x).numpy(), e / e.sum(1, keepdims=True), rtol=2e-5)
