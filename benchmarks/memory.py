@@ -2,8 +2,7 @@
 
 First, how far the peak of a fresh process grows in a workload's first twenty calls (tracing and compiling among them)
 in each framework: see `peak.py`. Then, in a fresh process for each kind of call (`growth.py`), what pullback holds
-after a tenth of the calls and after all: the resident set, Python's objects and blocks of memory, the arena and the
-pool.
+after a tenth of the calls and after all: the resident set, Python's objects and blocks of memory, arena and pool.
 """
 
 from __future__ import annotations

@@ -26,9 +26,8 @@ from .describe import trips_of
 from .fusion import plan
 from .fusion_rules import trips
 from .jit import compile_module
-from .loops import attributes
 from .lowering import lower
-from .nest import vector_bytes
+from .nest import attributes, vector_bytes
 from .plan import Call, Kernel, Plan, Region
 
 

@@ -16,8 +16,7 @@ from ..ir.sizes import is_named
 from . import memory
 from .emitter import Context, Emitter, Reg
 from .host import host
-from .loops import attributes
-from .nest import vector_bytes
+from .nest import attributes, vector_bytes
 from .reduce_loops import total
 from .scope import Carried, Scope, loop, once
 

@@ -16,7 +16,7 @@ from . import access, active, memory, scalar, turned
 from .checks import Checks
 from .emitter import Context, Emitter, Reg
 from .evaluate import Evaluator, dtype_of
-from .nest import Schedule, schedule, vector_bytes
+from .nest import Schedule, attributes, schedule
 from .pieces import Pieces, PieceWriter, partial, pieces
 from .plan import Kernel, Leaf, Plan, Root, is_literal
 from .reduce_loops import Accumulator
@@ -44,11 +44,6 @@ class KernelCode:
     schedule: Schedule | None = None
     late: bool = False
     cut: Pieces | None = None
-
-
-def attributes() -> str:
-    """Function attributes of everything with vectors in it."""
-    return f'nounwind "prefer-vector-width"="{8 * vector_bytes()}"'
 
 
 class KernelWriter:
@@ -117,18 +112,21 @@ class KernelWriter:
         params = [f"ptr {p}" for p in self.pointers.values()]
         params += [f"{n.reg.ty} {n.reg.text}" for n in self.numbers.values()]
         params += more
-        head = f"define private {'i32' if self.checks else 'void'} @{NAME}({', '.join(params)}) {attributes()} {{"
+        head = f"define private {'i32' if self.checks else 'void'} @{NAME}({', '.join(params)}) {self._attributes()} {{"
         end = ["  ret void"]
         if self.checks:
             self.allocas += ["  %status = alloca i32", "  store i32 0, ptr %status"]
             end = ["  %failed = load i32, ptr %status", "  ret i32 %failed"]
         return "\n".join([head, "entry:", *self.allocas, *self.top.scalar.lines, *end, "}"])
 
+    def _attributes(self) -> str:
+        return attributes(len(self.top.scalar.lines))
+
     def _in_pieces(self, cut: Pieces) -> str:
         """The nest as a function that does one piece, and one that has them done and joins what they leave."""
         accs = [a for a in self.accumulators if a.partial is not None]
         results = [self._pointer(a.root.target) for a in accs]
-        writer = PieceWriter(NAME, cut, attributes(), self.checks)
+        writer = PieceWriter(NAME, cut, self._attributes(), self.checks)
         writer.pointers = list(self.pointers.values())
         writer.numbers = [n.reg for n in self.numbers.values()]
         extent, em = self.schedule.extents[cut.level], self.top.scalar

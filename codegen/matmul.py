@@ -19,7 +19,7 @@ from .blas import BlasInfo
 from .blas_emit import declare_gemm, declare_gemv, emit_gemm_call, emit_gemv_call
 from .emitter import Emitter, Reg
 from .index_map import strides_of
-from .loops import attributes
+from .nest import attributes
 from .pieces import PieceWriter, stretches
 from .scope import Carried, Scope, loop
 from .special import MULTIPLY_ADDS_PER_NS, untransposed

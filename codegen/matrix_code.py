@@ -15,8 +15,7 @@ from .blas import BlasInfo
 from .blas_emit import declare_gemm, emit_gemm_call
 from .emitter import Context, Emitter, Reg
 from .host import host
-from .loops import attributes
-from .nest import vector_bytes
+from .nest import attributes, vector_bytes
 from .pieces import Pieces, PieceWriter
 from .scope import Carried, Scope, loop, once
 

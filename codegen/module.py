@@ -26,7 +26,8 @@ from .emitter import Context, Emitter, Reg
 from .evaluate import Evaluator, dtype_of
 from .far import FarValues
 from .host import host
-from .loops import NAME, KernelCode, KernelWriter, attributes
+from .loops import NAME, KernelCode, KernelWriter
+from .nest import attributes
 from .plan import Call, Kernel, Leaf, Number, Plan, Rows, is_literal
 from .polls import PollWriter
 from .region_emit import RegionWriter

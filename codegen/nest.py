@@ -21,6 +21,7 @@ from .plan import Kernel, Leaf, Root, Walk
 CHAIN = 256  # additions in f32 per lane before the sum goes to f64: 4096 elements of 16 lanes
 _HEAVY = 40  # a body that costs more is not unrolled
 _UNROLL = 4
+_LONG = 64  # instructions from which on a nest may need more registers than there are
 
 
 @dataclass(slots=True)
@@ -168,6 +169,16 @@ def _groups(s: Schedule) -> list[list[int]]:
 def vector_bytes() -> int:
     """Width of the host's vectors."""
     return host().vector_bytes
+
+
+def attributes(instructions: int = 0) -> str:
+    """Function attributes of everything with vectors in it.
+
+    A long function puts vectors on the stack. LLVM does not align it for that by itself; where they straddle cache
+    lines, which depends on who called, a nest takes a third longer.
+    """
+    align = f"alignstack({vector_bytes()}) " * (instructions > _LONG)
+    return f'nounwind {align}"prefer-vector-width"="{8 * vector_bytes()}"'
 
 
 def _lanes(s: Schedule) -> int:

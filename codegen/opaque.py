@@ -14,8 +14,8 @@ from . import memory, scalar
 from .access import shape_of
 from .emitter import Context, Emitter, Reg
 from .host import host
-from .loops import NAME, KernelCode, attributes
-from .nest import vector_bytes
+from .loops import NAME, KernelCode
+from .nest import attributes, vector_bytes
 from .plan import Plan, Root
 from .reduce_loops import identity
 from .scope import Carried, Scope, loop

@@ -15,8 +15,8 @@ from ..ir.sizes import estimate
 from . import access, memory, scalar, size_table
 from .emitter import Context, Emitter, Reg
 from .evaluate import dtype_of
-from .loops import NAME, KernelCode, KernelWriter, attributes
-from .nest import Schedule, schedule
+from .loops import NAME, KernelCode, KernelWriter
+from .nest import Schedule, attributes, schedule
 from .pieces import LEAST, Pieces, PieceWriter, enough, point, split
 from .plan import Kernel, Rows, numel
 from .reduce_loops import Accumulator

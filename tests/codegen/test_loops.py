@@ -206,3 +206,19 @@ def test_collapsed_loops_under_maps_that_split_dimensions(shape: tuple[int, ...]
 
     check(build, x, tolerance=1e-5)
     check(build, x64, tolerance=1e-12)
+
+
+def wide_sum(b: Any, x: Any) -> Any:
+    """Long enough for one vector per trip, and for vectors on the stack."""
+    y = b.tanh(x) * b.exp(-(x * x)) + b.sin(x)
+    return y, b.reduce_sum(y, axes=(0,), keepdims=False)
+
+
+def test_whole_vectors_have_no_rest() -> None:
+    once, blocks, rest = (check(wide_sum, array((n,)), tolerance=1e-4).llvm for n in (4096, 8192 + 64, 8192 + 1))
+    assert once.count("fdiv") == blocks.count("fdiv") == rest.count("fdiv")
+
+
+def test_long_nests_align_the_stack() -> None:
+    assert "alignstack(" in check(wide_sum, array((100,)), tolerance=1e-4).llvm
+    assert "alignstack(" not in check(lambda b, x: x * x, array((100,))).llvm
