@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from ..ir.graph import Value
 from ..ir.sizes import dim_of, estimate, is_named, larger
 from .index_map import Index, Var, bounds, levels_of
+from .pieces import PARTIALS
 from .plan import Kernel, Number, Plan, Region, Rows, Steps, numel
 
 LEAST = 1024 << 10  # bytes of all rows together below which they stay in the second cache anyway
 BLOCK = 28 << 10  # bytes of a block: what fits there beside what else is read
 MOST = 256 << 10  # bytes of a row from which on one block would be too large (part of it lies on the stack)
 BETWEEN = 8  # steps that may stand between the kernels of a group
+THREADS = 4  # that must be able to share the rows
 BESIDE = 256 << 10  # bytes that may be read anew for each block
 
 
@@ -74,8 +76,8 @@ class _Group:
         domain = kernel.domain
         if not domain or 0 in domain or any(r.base is not None or r.add for r in kernel.roots):
             return False
-        if any(0 in r.axes and is_named(numel(r.target)) for r in kernel.roots):
-            return False  # partial results have a size that is known
+        if any(0 in r.axes and not _shared(r.target) for r in kernel.roots):
+            return False
         if not self.kernels:
             return True
         if not _same(domain[0], self._rows):
@@ -91,7 +93,8 @@ class _Group:
                     return False
                 near = True
             elif leaf.owner in self.touched and leaf.owner not in own:
-                near = near or _same(_stride(leaf.position), self.touched[leaf.owner])
+                stride = _stride(leaf.position)
+                near = near or bool(stride and _same(stride, self.touched[leaf.owner]))
         return near and not own & self.made
 
     @property
@@ -127,6 +130,12 @@ class _Group:
             size -= size % 16  # so that vectors of rows are whole
         strides = {v: n for v, n in self.strides.items() if n}
         return [Rows(self.kernels[0].number, kernels=self.kernels, size=size, strides=strides)]
+
+
+def _shared(total: Value) -> bool:
+    """Whether what is left of all rows is known to be so small that several threads may each have a partial result."""
+    n = numel(total)
+    return not is_named(n) and n * THREADS <= PARTIALS
 
 
 def _item(v: Value) -> int:

@@ -305,3 +305,25 @@ def test_long_rows_of_a_named_length_stay_off_the_stack(monkeypatch: pytest.Monk
         x = array((n, d), seed=d)
         e = np.exp(x.astype("f8") - x.max(1, keepdims=True))
         np.testing.assert_allclose(f(x).numpy(), e / e.sum(1, keepdims=True), rtol=2e-5)
+
+
+@pytest.mark.parametrize(("d", "steps"), [(1024, 1), (1025, 2)])
+def test_sums_over_rows_that_leave_too_much_for_several_threads_stay_apart(d: int, steps: int) -> None:
+    x = array((200, d), "float64")
+
+    def build(b: Any, x: Any) -> Any:
+        y = softmax(b, x)
+        return y, b.reduce_sum(b.sin(y), axes=(0,), keepdims=False)
+
+    exe = compiled(build, x)
+    assert joined(exe)
+    assert exe.kernels.startswith(f"@f: {steps} steps")
+    e = np.exp(x - x.max(1, keepdims=True))
+    np.testing.assert_allclose(exe.run([x])[1], np.sin(e / e.sum(1, keepdims=True)).sum(0), rtol=1e-12)
+
+
+def test_sharing_a_bias_alone_joins_nothing() -> None:
+    def build(b: Any, x: Any, y: Any, w: Any) -> Any:
+        return [b.reduce_max(b.sin(v + w), axes=(1,), keepdims=False) for v in (x, y)]
+
+    assert not joined(check(build, array((40, 30)), array((40, 30), seed=1), array((30,)), tolerance=1e-6))
